@@ -1,0 +1,1 @@
+"""Sentences: flows chain tasks.  Also the recipes and the command line."""

@@ -1,0 +1,1 @@
+"""The outside world: model files, calibration data, checkpoints, the artifact store.  No Prefect."""

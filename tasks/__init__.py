@@ -1,0 +1,1 @@
+"""Verbs: one thin Prefect wrapper per step of the pipeline."""
