@@ -1,0 +1,126 @@
+"""Where the activations of one chain live: memory, or a memory-mapped file when they are too big.
+
+At the reference size (512 samples of 2048 tokens, hidden size 3584, bf16) a chain is 7.5 GB, and a
+run holds two: the 16-bit chain, whose outputs are targets, and the quantized chain, whose states
+are inputs.  A chain is overwritten in place, block after block, so it never grows.
+
+Samples keep their own length: nothing is padded until a batch is made, so every sample keeps its
+own rotary embeddings and its own mask.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Samples of one step, padded on the right to the longest.
+
+    Under causal attention no token looks to its right, so padding there changes no valid token;
+    ``valid_BT`` keeps it out of every loss.
+    """
+
+    hidden_BTH: Tensor
+    side: Mapping[str, Tensor]  # each [B, T, …]: rotary cosines and sines, say
+    valid_BT: Tensor  # bool
+
+    @property
+    def samples(self) -> int:
+        """B."""
+        return self.hidden_BTH.shape[0]
+
+
+class Chain:
+    """The hidden states of all samples at one place of the model, overwritten block by block.
+
+    Invariants: sample i is rows ``offsets[i] … offsets[i + 1]`` of ``states``; ``sides[i]`` has
+    the same number of rows.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], states: Tensor, sides: Sequence[Mapping[str, Tensor]]
+    ) -> None:
+        offsets = torch.tensor([0, *lengths]).cumsum(0).tolist()
+        self._spans = list(pairwise(offsets))
+        self._states = states
+        self._sides = sides
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self._spans)
+
+    def get(self, sample: int) -> Tensor:
+        """Return the states of one sample, ``[T, H]``; a view, not a copy."""
+        first, end = self._spans[sample]
+        return self._states[first:end]
+
+    def put(self, sample: int, states_TH: Tensor) -> None:
+        """Overwrite the states of one sample."""
+        self.get(sample).copy_(states_TH)
+
+    def batch(self, samples: Sequence[int], device: torch.device, dtype: torch.dtype) -> Batch:
+        """Gather samples into one padded batch on ``device`` in ``dtype``."""
+        hidden = [self.get(sample) for sample in samples]
+        names = self._sides[samples[0]].keys()
+        return Batch(
+            _pad(hidden).to(device, dtype),
+            {
+                name: _pad([self._sides[sample][name] for sample in samples]).to(device, dtype)
+                for name in names
+            },
+            _pad([torch.ones(states.shape[0], dtype=torch.bool) for states in hidden]).to(device),
+        )
+
+    def batches(self, size: int) -> list[list[int]]:
+        """Cut all samples into batches of near length, the same way every time."""
+        order = sorted(range(len(self)), key=lambda sample: (self._length(sample), sample))
+        return [order[first : first + size] for first in range(0, len(order), size)]
+
+    def _length(self, sample: int) -> int:
+        first, end = self._spans[sample]
+        return int(end - first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much memory a chain may take, and where it goes when it needs more.
+
+    Attributes:
+        bytes: Largest chain that is kept in memory.
+        scratch: Folder of the memory-mapped files; they are the caller's to delete.
+    """
+
+    bytes: int
+    scratch: Path
+
+
+def empty_chain(
+    lengths: Sequence[int],
+    hidden: int,
+    dtype: torch.dtype,
+    sides: Sequence[Mapping[str, Tensor]],
+    *,
+    name: str,
+    budget: Budget,
+) -> Chain:
+    """Return room for ``lengths`` samples of ``hidden`` features, in memory or in a file."""
+    rows = sum(lengths)
+    size = rows * hidden * dtype.itemsize
+    if size <= budget.bytes:
+        return Chain(lengths, torch.empty(rows, hidden, dtype=dtype), sides)
+    budget.scratch.mkdir(parents=True, exist_ok=True)
+    path = budget.scratch / f"{name}.activations"
+    flat = torch.from_file(str(path), shared=True, size=rows * hidden, dtype=dtype)
+    return Chain(lengths, flat.view(rows, hidden), sides)
+
+
+def _pad(rows: Sequence[Tensor]) -> Tensor:
+    """Stack tensors ``[T, …]`` of any length into ``[B, longest, …]``, zeros on the right."""
+    if len({row.shape[0] for row in rows}) == 1:
+        return torch.stack(list(rows))
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)

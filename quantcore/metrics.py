@@ -1,0 +1,79 @@
+"""How far a quantized model is from its source: perplexity, KL divergence, agreement, noise.
+
+All sums are in float64 over tokens, so that the order of batches does not show.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Fidelity(NamedTuple):
+    """Sums over predicted tokens; add two with `merge`, read them with the properties."""
+
+    tokens: int
+    nll_reference: float  # nats
+    nll_candidate: float  # nats
+    kl: float  # nats, KL(reference || candidate)
+    agreeing: int  # tokens whose most likely successor is the same
+
+    @property
+    def perplexity_reference(self) -> float:
+        """Perplexity of the 16-bit model."""
+        return math.exp(self.nll_reference / self.tokens)
+
+    @property
+    def perplexity_candidate(self) -> float:
+        """Perplexity of the quantized model."""
+        return math.exp(self.nll_candidate / self.tokens)
+
+    @property
+    def mean_kl(self) -> float:
+        """Mean KL divergence per token, in nats."""
+        return self.kl / self.tokens
+
+    @property
+    def top1_agreement(self) -> float:
+        """Share of tokens on which both models prefer the same successor."""
+        return self.agreeing / self.tokens
+
+
+NOTHING = Fidelity(0, 0.0, 0.0, 0.0, 0)
+
+
+def merge(one: Fidelity, other: Fidelity) -> Fidelity:
+    """Add up two measurements."""
+    return Fidelity(
+        one.tokens + other.tokens,
+        one.nll_reference + other.nll_reference,
+        one.nll_candidate + other.nll_candidate,
+        one.kl + other.kl,
+        one.agreeing + other.agreeing,
+    )
+
+
+def fidelity(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fidelity:
+    """Compare two models' logits on the same tokens.
+
+    Args:
+        reference_TV: Logits of the 16-bit model, tokens by vocabulary.
+        candidate_TV: Logits of the quantized model.
+        next_T: The token that follows each position, int64.
+    """
+    p_TV = torch.log_softmax(reference_TV.double(), dim=-1)
+    q_TV = torch.log_softmax(candidate_TV.double(), dim=-1)
+    picked_T1 = next_T[:, None]
+    return Fidelity(
+        tokens=next_T.numel(),
+        nll_reference=-float(p_TV.gather(1, picked_T1).sum()),
+        nll_candidate=-float(q_TV.gather(1, picked_T1).sum()),
+        kl=float((p_TV.exp() * (p_TV - q_TV)).sum()),
+        agreeing=int((p_TV.argmax(-1) == q_TV.argmax(-1)).sum()),
+    )
+
+
+def sqnr_db(signal: float, noise: float) -> float:
+    """Return the signal-to-quantization-noise ratio in decibels, from two mean squares."""
+    return 10 * math.log10(signal / noise) if noise > 0 else math.inf
