@@ -7,6 +7,7 @@ InfraError
 ├── StoreError                  the artifact store was asked for something it cannot give
 │   ├── MissingArtifactError    no object has this digest
 │   └── CorruptArtifactError    an object's bytes no longer have its digest
+├── UnknownArchitectureError    a model family that nobody here can read
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -58,3 +59,15 @@ class OutputExistsError(CheckpointError):
 
 class NotACheckpointError(CheckpointError):
     """The folder holds no checkpoint at all."""
+
+
+class UnknownArchitectureError(InfraError, ValueError):
+    """A model family that nobody here can read."""
+
+    def __init__(self, *, name: str, known: list[str]) -> None:
+        """Name the family and the ones that are known."""
+        super().__init__(
+            f"The architecture {name!r} in config.json is not one that can be quantized here. "
+            f"Known: {', '.join(known)}. A new family needs an adapter beside "
+            "infra/models/qwen2_vl.py."
+        )

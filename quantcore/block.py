@@ -253,7 +253,7 @@ def _learn_step(
     total, count = _squared_error(block.forward(exchanged, batch), target_BTH, batch)
     loss = total / count
     torch.autograd.backward(loss)
-    return float(loss)
+    return float(loss.detach())
 
 
 def _squared_error(out_BTH: Tensor, target_BTH: Tensor, batch: Batch) -> tuple[Tensor, int]:
