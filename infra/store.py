@@ -1,0 +1,257 @@
+"""The artifact store: what steps hand each other, found again by content and by fingerprint.
+
+Steps pass `ArtifactRef`s, a place and a digest, and never tensors.  An object's name is its
+SHA-256, so equal content is stored once and a flipped bit is noticed by whoever opens it.  A step
+that finishes records one small manifest under the fingerprint of all that went into it; a step
+whose fingerprint is on record is not run again.
+
+    root/cas/sha256/aa/<64 hex>       the objects, read-only
+    root/manifests/<64 hex>.json      one manifest a fingerprint, written last
+    root/tmp/                         what is being written
+
+A kill at any moment leaves at worst a file in ``tmp``, which a later writer sweeps away.  Objects
+appear by rename and manifests by hard link, which the file system lets exactly one writer do.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from infra.errors import CorruptArtifactError, MissingArtifactError, StoreError
+from infra.files import CHUNK_BYTES, Json, canonical_json, explaining, make_folder, sha256_of, sync
+
+STALE_SECONDS = 24 * 3600  # no write takes a day
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class ArtifactRef(BaseModel):
+    """Where an object is and what it must be.  The only thing that steps hand each other."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str = Field(description="Place of the object; relative to the root for a folder store")
+    sha256: str = Field(description="SHA-256 of its bytes", pattern=r"^[0-9a-f]{64}$")
+
+
+class Store(Protocol):
+    """What every kind of store can do."""
+
+    def put_file(self, path: Path) -> ArtifactRef:
+        """Store the bytes of a file.  Storing them again changes nothing."""
+        ...
+
+    def put_bytes(self, data: bytes) -> ArtifactRef:
+        """Store ``data``.  Storing it again changes nothing."""
+        ...
+
+    def open(self, ref: ArtifactRef) -> Path:
+        """Return a local path that holds the object, its digest verified."""
+        ...
+
+    def find(self, fingerprint: str) -> dict[str, Any] | None:
+        """Return the manifest on record under ``fingerprint``, if there is one."""
+        ...
+
+    def record(self, fingerprint: str, manifest: Mapping[str, Json]) -> dict[str, Any]:
+        """Put ``manifest`` on record unless there is one, and return the one on record."""
+        ...
+
+
+def fingerprint(parts: Mapping[str, Json]) -> str:
+    """Return the SHA-256 of the canonical JSON of ``parts``: equal inputs, equal fingerprint.
+
+    Raises:
+        StoreError: A part is NaN or infinite, which no two runs could be compared by.
+    """
+    return hashlib.sha256(_canonical(parts, "A fingerprint")).hexdigest()
+
+
+class FolderStore:
+    """A store in a local or shared folder.
+
+    Any number of processes may write to it at once.  The file system must know hard links.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put_file(self, path: Path) -> ArtifactRef:
+        """Copy a file into the store, hashing on the way.  Storing it again changes nothing.
+
+        Raises:
+            StorageError: The file cannot be read, or the store cannot be written.
+        """
+        with explaining(path, "reading"), path.open("rb") as file:
+            return self._put(iter(lambda: file.read(CHUNK_BYTES), b""))
+
+    def put_bytes(self, data: bytes) -> ArtifactRef:
+        """Store ``data``.  Storing it again changes nothing.
+
+        Raises:
+            StorageError: The store cannot be written.
+        """
+        return self._put([data])
+
+    def open(self, ref: ArtifactRef) -> Path:
+        """Return the path of an object whose bytes were verified just now.  Never write to it.
+
+        Raises:
+            MissingArtifactError: No object has this digest.
+            CorruptArtifactError: The object's bytes have another digest.
+        """
+        path = self._object(ref.sha256)
+        if not path.is_file():
+            raise MissingArtifactError(
+                f"The store {self.root} holds no object {ref.sha256} (looked for {path}). "
+                "Point to the store that it was written to, or run the step that makes it again."
+            )
+        with explaining(path, "reading"):
+            found = sha256_of(path)
+        if found != ref.sha256:
+            raise CorruptArtifactError(
+                f"The object {ref.sha256} in the store {self.root} is corrupt: the "
+                f"{path.stat().st_size} bytes of {path} have the SHA-256 {found}. "
+                "Check the disk; storing the right content again, as the step that makes it does, "
+                "repairs the object."
+            )
+        return path
+
+    def find(self, fingerprint: str) -> dict[str, Any] | None:
+        """Return the manifest on record under ``fingerprint``, or None.
+
+        Raises:
+            CorruptArtifactError: There is one, but it is no JSON object.
+            StorageError: The store cannot be read.
+        """
+        path = self._manifest(fingerprint)
+        with explaining(path, "reading"):
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:
+                return None
+        try:
+            manifest = json.loads(data)
+        except ValueError as error:
+            raise _corrupt_manifest(path, str(error)) from error
+        if not isinstance(manifest, dict):
+            raise _corrupt_manifest(path, f"it is a {type(manifest).__name__}, not an object")
+        return manifest
+
+    def record(self, fingerprint: str, manifest: Mapping[str, Json]) -> dict[str, Any]:
+        """Put ``manifest`` on record under ``fingerprint``; the first writer wins.
+
+        Write it last: whoever finds it may rely on every object that it names.
+
+        Returns:
+            The manifest that is on record now, which is the winner's.
+
+        Raises:
+            StoreError: The manifest holds NaN or infinity, or the fingerprint is malformed.
+            StorageError: The store cannot be written.
+        """
+        path = self._manifest(fingerprint)
+        data = _canonical(manifest, f"The manifest of {fingerprint}")
+        temporary = self._temporary()
+        with explaining(path, "writing"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                temporary.write_bytes(data)
+                sync(temporary)
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                pass  # another writer was first, and its manifest is as good
+            finally:
+                temporary.unlink(missing_ok=True)
+            sync(path.parent)
+        on_record = self.find(fingerprint)
+        if on_record is None:
+            raise StoreError(f"The manifest {path} was removed while it was being written.")
+        return on_record
+
+    def _put(self, pieces: Iterable[bytes]) -> ArtifactRef:
+        temporary = self._temporary()
+        with explaining(temporary, "writing"):
+            try:
+                digest = _write_hashing(temporary, pieces)
+                self._settle(temporary, digest)
+            finally:
+                temporary.unlink(missing_ok=True)
+        uri = self._object(digest).relative_to(self.root).as_posix()
+        return ArtifactRef(uri=uri, sha256=digest)
+
+    def _settle(self, temporary: Path, digest: str) -> None:
+        """Give a finished file its name, unless a sound object has it already."""
+        target = self._object(digest)
+        if target.is_file() and sha256_of(target) == digest:
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.chmod(0o444)
+        temporary.replace(target)
+        sync(target.parent)
+        sync(target.parent.parent)
+
+    def _temporary(self) -> Path:
+        folder = self.root / "tmp"
+        make_folder(folder)
+        _sweep(folder)
+        return folder / secrets.token_hex(16)
+
+    def _object(self, digest: str) -> Path:
+        return self.root / "cas" / "sha256" / digest[:2] / digest
+
+    def _manifest(self, fingerprint: str) -> Path:
+        if not _DIGEST.fullmatch(fingerprint):
+            raise StoreError(
+                f"{fingerprint!r} is not a fingerprint: give the 64 hexadecimal digits that "
+                "infra.store.fingerprint() returns."
+            )
+        return self.root / "manifests" / f"{fingerprint}.json"
+
+
+def _write_hashing(path: Path, pieces: Iterable[bytes]) -> str:
+    """Write ``pieces`` to a new file, flush it, and return their SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("xb") as file:
+        for piece in pieces:
+            digest.update(piece)
+            file.write(piece)
+    sync(path)
+    return digest.hexdigest()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left: files that nobody has touched for a day."""
+    for path in _older_than(folder, time.time() - STALE_SECONDS):
+        path.unlink(missing_ok=True)
+
+
+def _older_than(folder: Path, moment: float) -> Iterator[Path]:
+    for path in folder.iterdir():
+        try:
+            if path.stat().st_mtime < moment:
+                yield path
+        except FileNotFoundError:
+            continue  # its writer has just finished
+
+
+def _canonical(value: Mapping[str, Json], what: str) -> bytes:
+    try:
+        return canonical_json(value)
+    except ValueError as error:
+        raise StoreError(
+            f"{what} cannot be written as JSON: {error}. Say None where a number is not finite."
+        ) from error
+
+
+def _corrupt_manifest(path: Path, reason: str) -> CorruptArtifactError:
+    return CorruptArtifactError(
+        f"The manifest {path} is corrupt: {reason}. Check the disk and remove the file; the step "
+        "that it belongs to will then run again."
+    )
