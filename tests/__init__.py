@@ -1,0 +1,1 @@
+"""The tests mirror the code: unit, properties, flows, and what they share in `support`."""

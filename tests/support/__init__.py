@@ -1,0 +1,1 @@
+"""What tests share: tiny inputs that are real, and stand-ins that speak the real protocol."""
