@@ -1,0 +1,97 @@
+"""What a checkpoint folder holds, from the headers of its files, and whether its papers agree.
+
+Nothing here raises over what is wrong inside a checkpoint: each fault becomes a sentence, so that
+one look tells all of them.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from infra.checkpoints.papers import INDEX
+from infra.checkpoints.sidefiles import SUMS
+from infra.checkpoints.tensorfile import Entry, read_header
+from infra.errors import CheckpointError
+from infra.files import sha256_of
+
+_SUMS_LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+class Contents(NamedTuple):
+    """Every tensor that can be read, and what is wrong with the files."""
+
+    tensors: Mapping[str, Entry]
+    problems: tuple[str, ...]
+
+
+def read_contents(folder: Path) -> Contents:
+    """Read the headers of all safetensors files and compare them with the index."""
+    tensors: dict[str, Entry] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            found = read_header(path).tensors
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        problems += [
+            f"{name} is both in {tensors[name].path.name} and in {path.name}"
+            for name in found.keys() & tensors.keys()
+        ]
+        tensors |= found
+    if not tensors and not problems:
+        problems.append("there is no safetensors file")
+    problems += _index_problems(folder, tensors)
+    return Contents(tensors, tuple(problems))
+
+
+def digest_problems(folder: Path) -> Iterator[str]:
+    """Tell which files are not what ``SHA256SUMS`` says; every byte is read."""
+    listed: set[str] = set()
+    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
+        match = _SUMS_LINE.fullmatch(line)
+        if not match or ".." in Path(match[2]).parts or Path(match[2]).is_absolute():
+            yield f"{SUMS} has a line that is no digest of a file in the folder: {line[:100]!r}"
+            continue
+        listed.add(match[2])
+        if not (folder / match[2]).is_file():
+            yield f"{match[2]} is in {SUMS} but missing"
+        elif sha256_of(folder / match[2]) != match[1]:
+            yield f"{match[2]} does not have the digest that {SUMS} gives"
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    yield from (f"{name} is not in {SUMS}" for name in sorted(there - listed - {SUMS}))
+
+
+def _index_problems(folder: Path, tensors: Mapping[str, Entry]) -> Iterator[str]:
+    path = folder / INDEX
+    if not path.is_file():
+        files = {entry.path.name for entry in tensors.values()}
+        if len(files) > 1:
+            yield f"there are {len(files)} safetensors files, but no {INDEX}"
+        return
+    try:
+        index = json.loads(path.read_bytes())
+        weight_map, total = dict(index["weight_map"]), index.get("metadata", {}).get("total_size")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        yield f"{INDEX} cannot be read: {error!r}"
+        return
+    yield from _map_problems(folder, weight_map, tensors)
+    held = sum(entry.spec.nbytes for entry in tensors.values())
+    if total is not None and total != held:
+        yield f"{INDEX} says total_size {total}, but the tensors have {held} bytes"
+
+
+def _map_problems(
+    folder: Path, weight_map: Mapping[str, Any], tensors: Mapping[str, Entry]
+) -> Iterator[str]:
+    for file in sorted({str(file) for file in weight_map.values()}):
+        if not (folder / file).is_file():
+            yield f"{file} is in the index but missing"
+    for name, file in sorted(weight_map.items()):
+        if name in tensors and tensors[name].path.name != file:
+            yield f"{name} is in {tensors[name].path.name}, but the index says {file}"
+        elif name not in tensors and (folder / str(file)).is_file():
+            yield f"{name} is in the index, but not in {file}"
+    yield from (f"{name} is not in the index" for name in sorted(tensors.keys() - weight_map))
