@@ -7,7 +7,37 @@ InfraError
 ├── StoreError                  the artifact store was asked for something it cannot give
 │   ├── MissingArtifactError    no object has this digest
 │   └── CorruptArtifactError    an object's bytes no longer have its digest
+├── ModelError                  a model cannot be found or read
+│   ├── ModelNotFoundError      neither a folder here nor a repository that this token may read
+│   ├── UnknownRevisionError    the repository has no such branch, tag or commit
+│   ├── FolderRevisionError     a revision was asked of a folder, which has none
+│   ├── HubUnreachableError     the Hub does not answer, and what is cached does not suffice
+│   ├── ModelConfigError        config.json is missing or no JSON object
+│   └── WeightsError            the weights cannot be used as they are
+│       ├── NoWeightsError      there are no safetensors weights
+│       ├── BadIndexError       the index of the shards is damaged, or belongs to others
+│       ├── MissingShardError   a weight file that the index names is not there
+│       ├── TruncatedShardError a weight file is shorter than its header says
+│       ├── CorruptShardError   a weight file's header or content is damaged
+│       └── UnknownTensorError  a tensor that the model needs is in no weight file
 ├── UnknownArchitectureError    a model family that nobody here can read
+├── CalibrationError            a calibration set cannot be drawn as asked
+│   ├── CalibrationSourceError  the set as a whole cannot be read: missing, empty, unknown
+│   │   └── EncodingError       a text file is not UTF-8
+│   ├── BadRowError             one row cannot be used (`reason` is what reports count it under)
+│   │   ├── MalformedRowError   it is not JSON, or no object
+│   │   ├── MissingColumnError  it lacks the column that is read
+│   │   ├── BadTextError        its text is not text
+│   │   ├── BadConversationError  unknown roles, turns out of order, stray image marks
+│   │   └── BadImageError       its picture cannot be used
+│   │       ├── ImagePathError      the path leads out of the images folder
+│   │       ├── MissingImageError   no such file
+│   │       ├── EmptyImageError     a file of zero bytes
+│   │       ├── CorruptImageError   no picture, or one that is cut short
+│   │       └── ImageTooLargeError  more pixels than allowed: a decompression bomb
+│   ├── TooFewSamplesError      fewer usable rows than samples asked for
+│   ├── ProcessorError          the model's tokenizer, processor or chat template cannot be used
+│   └── SampleFileError         a file of saved samples is not one
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -15,6 +45,8 @@ InfraError
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
 """
+
+from typing import ClassVar
 
 
 class InfraError(Exception):
@@ -71,3 +103,145 @@ class UnknownArchitectureError(InfraError, ValueError):
             f"Known: {', '.join(known)}. A new family needs an adapter beside "
             "infra/models/qwen2_vl.py."
         )
+
+
+class CalibrationError(InfraError, ValueError):
+    """A calibration set cannot be drawn as asked."""
+
+
+class CalibrationSourceError(CalibrationError):
+    """The set as a whole cannot be read: missing, empty, or of an unknown revision."""
+
+
+class EncodingError(CalibrationSourceError):
+    """A text file is not UTF-8."""
+
+
+class BadRowError(CalibrationError):
+    """One row cannot be used."""
+
+    reason: ClassVar[str] = "bad_row"  # what a report counts it under
+
+
+class MalformedRowError(BadRowError):
+    """The row is not JSON, or not an object."""
+
+    reason: ClassVar[str] = "malformed_row"
+
+
+class MissingColumnError(BadRowError):
+    """The row lacks the column that is read."""
+
+    reason: ClassVar[str] = "missing_column"
+
+
+class BadTextError(BadRowError):
+    """The row's text is not text."""
+
+    reason: ClassVar[str] = "bad_text"
+
+
+class BadConversationError(BadRowError):
+    """The row's conversation has unknown roles, turns out of order, or stray image marks."""
+
+    reason: ClassVar[str] = "bad_conversation"
+
+
+class BadImageError(BadRowError):
+    """The row's picture cannot be used."""
+
+    reason: ClassVar[str] = "bad_image"
+
+
+class ImagePathError(BadImageError):
+    """The picture's path leads out of the images folder."""
+
+    reason: ClassVar[str] = "image_path"
+
+
+class MissingImageError(BadImageError):
+    """There is no such picture file."""
+
+    reason: ClassVar[str] = "missing_image"
+
+
+class EmptyImageError(BadImageError):
+    """The picture file has zero bytes."""
+
+    reason: ClassVar[str] = "empty_image"
+
+
+class CorruptImageError(BadImageError):
+    """The file is no picture, or one that is cut short."""
+
+    reason: ClassVar[str] = "corrupt_image"
+
+
+class ImageTooLargeError(BadImageError):
+    """The picture has more pixels than allowed: a decompression bomb, or a mistake."""
+
+    reason: ClassVar[str] = "image_too_large"
+
+
+class TooFewSamplesError(CalibrationError):
+    """The set has fewer usable rows than samples were asked for."""
+
+
+class ProcessorError(CalibrationError):
+    """The model's tokenizer, processor or chat template cannot be used."""
+
+
+class SampleFileError(CalibrationError):
+    """A file of saved samples is not one."""
+
+
+class ModelError(InfraError):
+    """A model cannot be found or read."""
+
+
+class ModelNotFoundError(ModelError):
+    """Neither a folder here nor a repository that this token may read has this name."""
+
+
+class UnknownRevisionError(ModelError):
+    """The repository has no such branch, tag or commit."""
+
+
+class FolderRevisionError(ModelError, ValueError):
+    """A revision was asked of a folder, which has none."""
+
+
+class HubUnreachableError(ModelError):
+    """The Hub does not answer, and what is cached does not suffice."""
+
+
+class ModelConfigError(ModelError):
+    """The model's config.json is missing or no JSON object."""
+
+
+class WeightsError(ModelError):
+    """The weights cannot be used as they are."""
+
+
+class NoWeightsError(WeightsError):
+    """There are no safetensors weights."""
+
+
+class BadIndexError(WeightsError):
+    """The index of the shards is damaged, or belongs to other shards."""
+
+
+class MissingShardError(WeightsError):
+    """A weight file that the index names is not there."""
+
+
+class TruncatedShardError(WeightsError):
+    """A weight file is shorter than its header says."""
+
+
+class CorruptShardError(WeightsError):
+    """A weight file's header or content is damaged."""
+
+
+class UnknownTensorError(WeightsError):
+    """A tensor that the model needs is in no weight file."""
