@@ -10,7 +10,7 @@ own rotary embeddings and its own mask.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,10 +45,10 @@ class Chain:
     def __init__(
         self, lengths: Sequence[int], states: Tensor, sides: Sequence[Mapping[str, Tensor]]
     ) -> None:
-        offsets = torch.tensor([0, *lengths]).cumsum(0).tolist()
-        self._spans = list(pairwise(offsets))
-        self._states = states
-        self._sides = sides
+        self.lengths = tuple(lengths)
+        self.states = states
+        self.sides = tuple(sides)
+        self._spans = tuple(pairwise(accumulate(self.lengths, initial=0)))
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -57,7 +57,7 @@ class Chain:
     def get(self, sample: int) -> Tensor:
         """Return the states of one sample, ``[T, H]``; a view, not a copy."""
         first, end = self._spans[sample]
-        return self._states[first:end]
+        return self.states[first:end]
 
     def put(self, sample: int, states_TH: Tensor) -> None:
         """Overwrite the states of one sample."""
@@ -66,11 +66,11 @@ class Chain:
     def batch(self, samples: Sequence[int], device: torch.device, dtype: torch.dtype) -> Batch:
         """Gather samples into one padded batch on ``device`` in ``dtype``."""
         hidden = [self.get(sample) for sample in samples]
-        names = self._sides[samples[0]].keys()
+        names = self.sides[samples[0]].keys()
         return Batch(
             _pad(hidden).to(device, dtype),
             {
-                name: _pad([self._sides[sample][name] for sample in samples]).to(device, dtype)
+                name: _pad([self.sides[sample][name] for sample in samples]).to(device, dtype)
                 for name in names
             },
             _pad([torch.ones(states.shape[0], dtype=torch.bool) for states in hidden]).to(device),
@@ -78,12 +78,8 @@ class Chain:
 
     def batches(self, size: int) -> list[list[int]]:
         """Cut all samples into batches of near length, the same way every time."""
-        order = sorted(range(len(self)), key=lambda sample: (self._length(sample), sample))
+        order = sorted(range(len(self)), key=lambda sample: (self.lengths[sample], sample))
         return [order[first : first + size] for first in range(0, len(order), size)]
-
-    def _length(self, sample: int) -> int:
-        first, end = self._spans[sample]
-        return int(end - first)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,24 +95,21 @@ class Budget:
     scratch: Path
 
 
-def empty_chain(
-    lengths: Sequence[int],
-    hidden: int,
-    dtype: torch.dtype,
-    sides: Sequence[Mapping[str, Tensor]],
-    *,
-    name: str,
-    budget: Budget,
-) -> Chain:
-    """Return room for ``lengths`` samples of ``hidden`` features, in memory or in a file."""
-    rows = sum(lengths)
-    size = rows * hidden * dtype.itemsize
-    if size <= budget.bytes:
-        return Chain(lengths, torch.empty(rows, hidden, dtype=dtype), sides)
+def room(rows: int, hidden: int, dtype: torch.dtype, *, name: str, budget: Budget) -> Tensor:
+    """Return an uninitialised ``[rows, hidden]``, in memory or in a file of the scratch folder."""
+    if rows * hidden * dtype.itemsize <= budget.bytes:
+        return torch.empty(rows, hidden, dtype=dtype)
     budget.scratch.mkdir(parents=True, exist_ok=True)
     path = budget.scratch / f"{name}.activations"
     flat = torch.from_file(str(path), shared=True, size=rows * hidden, dtype=dtype)
-    return Chain(lengths, flat.view(rows, hidden), sides)
+    return flat.view(rows, hidden)
+
+
+def duplicate(chain: Chain, *, name: str, budget: Budget) -> Chain:
+    """Return a chain with the same samples and states, in room of its own."""
+    rows, hidden = chain.states.shape
+    states = room(rows, hidden, chain.states.dtype, name=name, budget=budget)
+    return Chain(chain.lengths, states.copy_(chain.states), chain.sides)
 
 
 def _pad(rows: Sequence[Tensor]) -> Tensor:

@@ -84,15 +84,15 @@ class QuantizedBlock:
 Progress = Callable[[int, float], None]
 
 
-def nearest_block(block: Block, grid: IntGrid) -> QuantizedBlock:
-    """Quantize a block by round-to-nearest, without a single sample.
+def nearest_block(weights: Mapping[str, Tensor], grid: IntGrid) -> QuantizedBlock:
+    """Quantize a block's weights by round-to-nearest, without a single sample.
 
     Raises:
         GroupSizeError: The group size does not divide a Linear's input features.
         NonFiniteWeightError: A weight holds NaN or inf.
     """
     return QuantizedBlock(
-        weights=_to_cpu(_nearest(block, grid)), losses=None, chosen_iteration=0, fallback=None
+        weights=_to_cpu(_nearest(weights, grid)), losses=None, chosen_iteration=0, fallback=None
     )
 
 
@@ -126,7 +126,7 @@ def learn_block(
     training, held = seeds.holdout(len(inputs), how.holdout, how.seed, "split")
     judge = _Judge(block, inputs, targets, _cut(held, how.batch_size))
     signal = judge.signal()
-    best = _Candidate(0, _nearest(block, grid), math.inf)
+    best = _Candidate(0, _nearest(block.weights, grid), math.inf)
     best = best._replace(loss=judge.loss(best.weights))
     nearest, checks, curve = best.loss, [(0, best.loss)], list[float]()
     for done, loss, candidate in _descend(block, inputs, targets, training, grid, how):
@@ -266,8 +266,8 @@ def _mean(pairs: Sequence[tuple[Tensor, int]]) -> float:
     return sum(float(total) for total, _ in pairs) / sum(count for _, count in pairs)
 
 
-def _nearest(block: Block, grid: IntGrid) -> dict[str, QuantizedWeight]:
-    return {name: signround.round_to_nearest(name, w, grid) for name, w in block.weights.items()}
+def _nearest(weights: Mapping[str, Tensor], grid: IntGrid) -> dict[str, QuantizedWeight]:
+    return {name: signround.round_to_nearest(name, w, grid) for name, w in weights.items()}
 
 
 def _snapshot(

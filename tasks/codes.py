@@ -1,0 +1,55 @@
+"""The codes of a block as a file: what a finished block leaves in the store."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from quantcore.block import QuantizedBlock
+from quantcore.grid import QuantizedWeight
+
+FIELDS = QuantizedWeight._fields
+METADATA = "roundhouse.block"
+
+
+def write_codes(path: Path, block: QuantizedBlock, facts: Mapping[str, Any]) -> None:
+    """Write codes, scales and zero points of a block, and how they were found.
+
+    The bytes are a function of the block alone: names are sorted and no time is recorded.
+    """
+    tensors = {
+        f"{name}:{field}": tensor.contiguous()
+        for name, weight in block.weights.items()
+        for field, tensor in weight._asdict().items()
+    }
+    story = {**facts, **_story(block)}
+    save_file(tensors, path, metadata={METADATA: json.dumps(story, sort_keys=True)})
+
+
+def read_codes(path: Path) -> dict[str, QuantizedWeight]:
+    """Read back the codes of a block by source weight name."""
+    with safe_open(path, framework="pt") as file:
+        names = sorted({key.rpartition(":")[0] for key in file.keys()})  # noqa: SIM118 -- no mapping
+        return {
+            name: QuantizedWeight(*(file.get_tensor(f"{name}:{field}") for field in FIELDS))
+            for name in names
+        }
+
+
+def read_story(path: Path) -> dict[str, Any]:
+    """Read how a block's codes were found: losses, the chosen iteration, a fallback."""
+    with safe_open(path, framework="pt") as file:
+        story: dict[str, Any] = json.loads(file.metadata()[METADATA])
+    return story
+
+
+def _story(block: QuantizedBlock) -> dict[str, Any]:
+    losses = None if block.losses is None else block.losses._asdict()
+    return {
+        "losses": losses,
+        "chosen_iteration": block.chosen_iteration,
+        "fallback": block.fallback,
+    }

@@ -1,0 +1,223 @@
+"""Quantize the blocks of one segment, one task a block, each left in the store when it is done.
+
+A segment starts from the 16-bit model's activations.  Inside it every block sees what the quantized
+blocks before it give, and learns to reproduce what the 16-bit block gives on the 16-bit chain.  A
+block whose fingerprint is in the store is not computed again: the chains are carried through it
+from its codes, and only when a later block needs them.
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.calibration import load as load_samples
+from infra.files import Json
+from infra.store import FolderStore, fingerprint
+from quantcore import ENGINE_VERSION
+from quantcore.activations import Chain, duplicate
+from quantcore.block import QuantizedBlock, advance, learn_block, nearest_block
+from quantcore.grid import IntGrid
+from quantcore.metrics import sqnr_db
+from quantcore.signround import SignRound
+from tasks.codes import read_codes, write_codes
+from tasks.engine import OpenModel, budget_of, open_model, torch_threads
+from tasks.progress import ProgressEvent, emit
+from tasks.specs import BlockRecord, SegmentPlan
+
+
+@dataclass(slots=True)
+class _Chains:
+    """Both chains, and the block that they stand in front of."""
+
+    full: Chain  # 16-bit: its states become targets
+    quantized: Chain
+    block: int
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment in work: the plan, the open model, and how far it is."""
+
+    plan: SegmentPlan
+    store: FolderStore
+    model: OpenModel
+    scratch: Path
+    records: list[BlockRecord] = field(default_factory=list)
+    chains: _Chains | None = None
+
+    @property
+    def grid(self) -> IntGrid:
+        """Bits, group size and symmetry."""
+        asked = self.plan.quantization
+        return IntGrid(bits=asked.bits, group_size=asked.group_size, symmetric=asked.symmetric)
+
+    @property
+    def how(self) -> SignRound:
+        """Steps, rates, seed, samples held out."""
+        asked = self.plan.quantization
+        return SignRound(
+            iters=asked.iters,
+            batch_size=asked.batch_size,
+            lr=asked.lr,
+            seed=asked.seed,
+            holdout=asked.holdout,
+        )
+
+
+@contextmanager
+def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
+    """Open a segment for `quantize_block`; its scratch files are gone afterwards.
+
+    Raises:
+        InfraError: The model cannot be opened.
+    """
+    store = FolderStore(plan.store_root)
+    model = open_model(plan.source.path, plan.compute)
+    (plan.store_root / "scratch").mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=plan.store_root / "scratch") as scratch,
+        torch_threads(plan.compute.threads),
+    ):
+        yield Segment(plan, store, model, Path(scratch))
+
+
+@task(task_run_name="block {block}", cache_policy=NO_CACHE, persist_result=False)
+def quantize_block(segment: Segment, block: int) -> BlockRecord:
+    """Quantize one block, or find it in the store.  Blocks of a segment come in order.
+
+    Raises:
+        QuantcoreError: The weights or the block are broken, or the group size does not divide.
+        InfraError: A file cannot be read, or the store cannot be written.
+    """
+    key = _fingerprint(segment, block)
+    known = segment.store.find(key)
+    if known is None:
+        made = _make(segment, block)
+        # A twin that was faster has already recorded the same bytes; its record counts.
+        known = segment.store.record(key, made.model_dump(mode="json"))
+        reused = False
+    else:
+        reused = True
+    record = BlockRecord.model_validate({**known, "reused": reused})
+    segment.records.append(record)
+    return record
+
+
+def _fingerprint(segment: Segment, block: int) -> str:
+    """Return what decides this block's codes, and nothing else."""
+    plan, place = segment.plan, segment.model.place
+    parts: dict[str, Json] = {
+        "step": "block",
+        "engine": ENGINE_VERSION,
+        "torch": torch.__version__,
+        "model": plan.source.digest,
+        "block": block,
+        "quantization": plan.quantization.model_dump(mode="json", exclude={"segments"}),
+    }
+    if plan.calibration is not None:
+        parts |= {
+            "calibration": plan.calibration.ref.sha256,
+            "segment_start": plan.first_block,
+            "before": segment.records[-1].ref.sha256 if segment.records else None,
+            "place": f"{place.device.type} {place.dtype}",
+        }
+    return fingerprint(parts)
+
+
+def _make(segment: Segment, block: int) -> BlockRecord:
+    """Quantize a block and put its codes into the store."""
+    started = time.perf_counter()
+    learned = (
+        _nearest(segment, block) if segment.plan.calibration is None else _learn(segment, block)
+    )
+    losses = learned.losses
+    facts = {"block": block, "engine": ENGINE_VERSION}
+    path = segment.scratch / f"block-{block}.safetensors"
+    write_codes(path, learned, facts)
+    ref = segment.store.put_file(path)
+    path.unlink()
+    return BlockRecord(
+        block=block,
+        ref=ref,
+        loss_before=None if losses is None else losses.nearest,
+        loss_after=None if losses is None else losses.chosen,
+        chosen_iteration=learned.chosen_iteration,
+        fallback=learned.fallback,
+        sqnr_db=None if losses is None else sqnr_db(losses.signal, losses.chosen),
+        seconds=time.perf_counter() - started,
+        peak_bytes=peak_bytes(segment.model.place.device),
+        reused=False,
+    )
+
+
+def _nearest(segment: Segment, block: int) -> QuantizedBlock:
+    """Round a block to nearest: no samples, no activations, only the weights that change."""
+    return nearest_block(segment.model.linears(block), segment.grid)
+
+
+def _learn(segment: Segment, block: int) -> QuantizedBlock:
+    """Learn a block, and carry both chains through it."""
+    size = segment.plan.quantization.batch_size
+    chains = _chains_before(segment, block)
+    engine_block = segment.model.block(block)
+    advance(engine_block, chains.full, {}, size)
+    learned = learn_block(
+        engine_block,
+        chains.quantized,
+        chains.full,
+        segment.grid,
+        segment.how,
+        progress=lambda step, loss: _tell(segment, block, step, loss),
+    )
+    advance(engine_block, chains.quantized, learned.weights, size)
+    chains.block = block + 1
+    return learned
+
+
+def _chains_before(segment: Segment, block: int) -> _Chains:
+    """Return both chains in front of ``block``, carried there through what is finished."""
+    size = segment.plan.quantization.batch_size
+    if segment.chains is None:
+        segment.chains = _start(segment, size)
+    chains = segment.chains
+    done = {record.block: record for record in segment.records}
+    while chains.block < block:
+        engine_block = segment.model.block(chains.block)
+        codes = read_codes(segment.store.open(done[chains.block].ref))
+        advance(engine_block, chains.full, {}, size)
+        advance(engine_block, chains.quantized, codes, size)
+        chains.block += 1
+    return chains
+
+
+def _start(segment: Segment, size: int) -> _Chains:
+    """Run the samples through the 16-bit model up to the segment's first block."""
+    plan = segment.plan
+    if plan.calibration is None:
+        raise ValueError("A segment without calibration has no chains.")
+    samples = load_samples(segment.store.open(plan.calibration.ref)).samples
+    budget = budget_of(plan.compute, segment.scratch, chains=2)
+    full = segment.model.chain(samples, name="full", budget=budget)
+    for earlier in range(plan.first_block):
+        advance(segment.model.block(earlier), full, {}, size)
+    return _Chains(full, duplicate(full, name="quantized", budget=budget), plan.first_block)
+
+
+def _tell(segment: Segment, block: int, step: int, loss: float) -> None:
+    plan = segment.plan
+    emit(ProgressEvent(plan.variant, block, plan.blocks, step, plan.quantization.iters, loss))
+
+
+def peak_bytes(device: torch.device) -> int:
+    """Return the peak memory of the GPU, or of this process on a CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
