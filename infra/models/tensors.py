@@ -123,10 +123,10 @@ class TensorIndex:
 
 
 def _find(reader: RangeReader, folder: Path) -> dict[str, TensorPlace]:
+    if reader.size(SINGLE_FILE) is not None:  # where both are, transformers takes this one too
+        return read_header(reader, SINGLE_FILE)
     if reader.size(INDEX_FILE) is not None:
         return _find_sharded(reader)
-    if reader.size(SINGLE_FILE) is not None:
-        return read_header(reader, SINGLE_FILE)
     pickles = sorted(path.name for kind in _PICKLES for path in folder.glob(kind))
     also = f" It holds {', '.join(pickles)}, but pickled weights are never read." if pickles else ""
     raise NoWeightsError(
