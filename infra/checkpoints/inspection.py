@@ -13,13 +13,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from infra.checkpoints.configs import BLOCK_NAMES, CONFIG, COPY_OF_CONFIG, KEY
-from infra.checkpoints.contents import digest_problems, read_contents
+from infra.checkpoints.contents import Contents, digest_problems, read_contents
 from infra.checkpoints.modules import Scheme, module_problems, quantized_modules, stray_problems
 from infra.checkpoints.plan import Format
 from infra.checkpoints.sidefiles import SUMS
-from infra.checkpoints.tensorfile import Entry
 from infra.errors import NotACheckpointError
 from infra.files import explaining
+from infra.models.shards import TensorPlace
 
 _METHODS: Mapping[str, Format] = {"auto-round": "auto_round", "gptq": "auto_gptq"}
 _WIDTHS = (2, 3, 4, 8)
@@ -71,8 +71,8 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
         digests = tuple(digest_problems(folder)) if sums else ()
     quantization = config.get(KEY)
     scheme, told = _scheme(quantization)
-    modules = tuple(_module_problems(contents.tensors, scheme))
-    entries = contents.tensors.values()
+    modules = tuple(_module_problems(contents, scheme))
+    places = contents.tensors.values()
     paths = sorted(folder.glob("*.safetensors"))
     return CheckpointReport(
         folder=folder,
@@ -82,9 +82,9 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
         sym=scheme.sym if scheme else None,
         architecture=_architecture(config),
         quantized_modules=len(quantized_modules(contents.tensors)),
-        tensors=len(entries),
-        dtypes=dict(Counter(str(e.spec.dtype).removeprefix("torch.") for e in entries)),
-        tensor_bytes=sum(entry.spec.nbytes for entry in entries),
+        tensors=len(places),
+        dtypes=dict(Counter(str(place.dtype).removeprefix("torch.") for place in places)),
+        tensor_bytes=sum(place.nbytes for place in places),
         files={path.name: path.stat().st_size for path in paths},
         files_agree=not contents.problems,
         modules_agree=not modules,
@@ -146,9 +146,9 @@ def _scheme(quantization: object) -> tuple[Scheme | None, tuple[str, ...]]:
     return Scheme(bits, group_size, sym, wants_g_idx), ()
 
 
-def _module_problems(tensors: Mapping[str, Entry], scheme: Scheme | None) -> Iterator[str]:
-    modules = quantized_modules(tensors)
-    yield from stray_problems(tensors)
+def _module_problems(contents: Contents, scheme: Scheme | None) -> Iterator[str]:
+    modules = quantized_modules(contents.tensors)
+    yield from stray_problems(contents.tensors)
     if scheme is None:
         if modules:
             yield f"{len(modules)} modules are quantized, but {CONFIG} does not say how"
@@ -156,11 +156,11 @@ def _module_problems(tensors: Mapping[str, Entry], scheme: Scheme | None) -> Ite
     if not modules:
         yield f"{CONFIG} says that the model is quantized, but no module is"
     for module in modules:
-        yield from module_problems(module, tensors, scheme)
+        yield from module_problems(module, contents, scheme)
 
 
 def _config_problems(
-    folder: Path, quantization: object, tensors: Mapping[str, Entry]
+    folder: Path, quantization: object, tensors: Mapping[str, TensorPlace]
 ) -> Iterator[str]:
     """Tell of keys that some client is known to answer with silent garbage."""
     kind = _METHODS.get(_method(quantization))

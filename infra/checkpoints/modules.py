@@ -12,7 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from infra.checkpoints.tensorfile import Entry, TensorSpec, read_tensor
+from infra.checkpoints.contents import Contents
+from infra.checkpoints.tensorfile import TensorSpec
+from infra.models.shards import TensorPlace
 
 WORD_BITS = 32
 _PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")
@@ -27,15 +29,16 @@ class Scheme(NamedTuple):
     g_idx: bool  # whether the format wants it
 
 
-def quantized_modules(tensors: Mapping[str, Entry]) -> tuple[str, ...]:
+def quantized_modules(tensors: Mapping[str, TensorPlace]) -> tuple[str, ...]:
     """Return the names of the modules that have codes."""
     return tuple(
         sorted(name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight"))
     )
 
 
-def module_problems(module: str, tensors: Mapping[str, Entry], scheme: Scheme) -> Iterator[str]:
+def module_problems(module: str, contents: Contents, scheme: Scheme) -> Iterator[str]:
     """Tell what is wrong with one module: first its set, then its forms, then its values."""
+    tensors = contents.tensors
     wanted = {f"{module}{part}" for part in _PARTS if scheme.g_idx or part != ".g_idx"}
     missing = sorted(wanted - tensors.keys())
     if missing:
@@ -45,11 +48,11 @@ def module_problems(module: str, tensors: Mapping[str, Entry], scheme: Scheme) -
         yield f"{module}.g_idx does not belong into this format"
     if f"{module}.weight" in tensors:
         yield f"{module} has both codes and a 16-bit weight"
-    wrong = tuple(_form_problems(module, tensors, scheme))
-    yield from wrong or _value_problems(module, tensors, scheme)
+    wrong = tuple(_form_problems(module, contents, scheme))
+    yield from wrong or _value_problems(module, contents, scheme)
 
 
-def stray_problems(tensors: Mapping[str, Entry]) -> Iterator[str]:
+def stray_problems(tensors: Mapping[str, TensorPlace]) -> Iterator[str]:
     """Tell of parts of quantized modules that have no codes."""
     for name in sorted(tensors):
         module, dot, part = name.rpartition(".")
@@ -66,8 +69,9 @@ def symmetric_zeros(bits: int, words: int) -> Tensor:
     return pattern.repeat(-(-words // bits))[:words]
 
 
-def _form_problems(module: str, tensors: Mapping[str, Entry], scheme: Scheme) -> Iterator[str]:
-    codes = tensors[f"{module}.qweight"].spec
+def _form_problems(module: str, contents: Contents, scheme: Scheme) -> Iterator[str]:
+    tensors = contents.tensors
+    codes = _spec(tensors[f"{module}.qweight"])
     if codes.dtype != torch.int32 or len(codes.shape) != 2 or not all(codes.shape):  # noqa: PLR2004
         yield f"{module}.qweight is {_told(codes)}, not a matrix of int32"
         return
@@ -84,28 +88,32 @@ def _form_problems(module: str, tensors: Mapping[str, Entry], scheme: Scheme) ->
     if scheme.g_idx:
         wanted["g_idx"] = TensorSpec(torch.int32, (features_in,))
     for part, spec in wanted.items():
-        found = tensors[f"{module}.{part}"].spec
+        found = _spec(tensors[f"{module}.{part}"])
         if found != spec:
             yield f"{module}.{part} is {_told(found)}, but its codes want {_told(spec)}"
     bias = tensors.get(f"{module}.bias")
-    if bias and bias.spec.shape != (features_out,):
-        yield f"{module}.bias is {_told(bias.spec)}, but its codes want [{features_out}]"
+    if bias and bias.shape != (features_out,):
+        yield f"{module}.bias is {_told(_spec(bias))}, but its codes want [{features_out}]"
 
 
-def _value_problems(module: str, tensors: Mapping[str, Entry], scheme: Scheme) -> Iterator[str]:
-    scales = read_tensor(tensors[f"{module}.scales"])
+def _value_problems(module: str, contents: Contents, scheme: Scheme) -> Iterator[str]:
+    scales = contents.read(f"{module}.scales")
     bad = int((~scales.isfinite() | (scales == 0)).sum())
     if bad:
         yield f"{module}.scales has {bad} of {scales.numel()} that are zero, NaN or infinite"
     if scheme.sym:
-        zeros = read_tensor(tensors[f"{module}.qzeros"])
+        zeros = contents.read(f"{module}.qzeros")
         if not (zeros == symmetric_zeros(scheme.bits, zeros.shape[1])).all():
             yield f"{module}.qzeros are not all in the middle, though sym is true"
     if scheme.g_idx:
-        g_idx = read_tensor(tensors[f"{module}.g_idx"])
+        g_idx = contents.read(f"{module}.g_idx")
         group_size = len(g_idx) if scheme.group_size == -1 else scheme.group_size
         if not torch.equal(g_idx, (torch.arange(len(g_idx)) // group_size).int()):
             yield f"{module}.g_idx does not count up by groups of {group_size}"
+
+
+def _spec(place: TensorPlace) -> TensorSpec:
+    return TensorSpec(place.dtype, place.shape)
 
 
 def _told(spec: TensorSpec) -> str:

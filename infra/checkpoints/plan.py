@@ -16,6 +16,7 @@ from torch import Tensor
 from infra.checkpoints.tensorfile import TensorSpec
 from infra.errors import ExportPlanError
 from infra.files import Json
+from infra.models.tensors import TensorIndex
 
 Format: TypeAlias = Literal["auto_round", "auto_gptq"]
 FORMATS: tuple[Format, ...] = ("auto_round", "auto_gptq")
@@ -47,27 +48,6 @@ class SourceFolder(Protocol):
     @property
     def digest(self) -> str:
         """What tells this model's files from any other's."""
-        ...
-
-
-class SourceTensors(Protocol):
-    """The tensors of a model, read one at a time.  `infra.models.tensors.TensorIndex` is one."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every tensor's name, in an order that does not change."""
-        ...
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        """Return a tensor's shape from the header."""
-        ...
-
-    def dtype(self, name: str) -> torch.dtype:
-        """Return a tensor's dtype from the header."""
-        ...
-
-    def load(self, name: str) -> Tensor:
-        """Read one tensor."""
         ...
 
 
@@ -140,7 +120,7 @@ class Shard(NamedTuple):
 
 
 def plan_shards(
-    index: SourceTensors, replacement: Replacement, max_shard_bytes: int
+    index: TensorIndex, replacement: Replacement, max_shard_bytes: int
 ) -> tuple[Shard, ...]:
     """Cut the output into shards, in source order.
 
@@ -158,7 +138,7 @@ def plan_shards(
     )
 
 
-def check_g_idx(g_idx: Mapping[str, Tensor], index: SourceTensors, weights: frozenset[str]) -> None:
+def check_g_idx(g_idx: Mapping[str, Tensor], index: TensorIndex, weights: frozenset[str]) -> None:
     """Require one ``g_idx`` for each replaced weight, as long as that Linear has inputs.
 
     Raises:
@@ -184,7 +164,7 @@ def module_of(weight_name: str) -> str:
     return weight_name.removesuffix(_WEIGHT)
 
 
-def _unit(name: str, index: SourceTensors, replacement: Replacement) -> Unit:
+def _unit(name: str, index: TensorIndex, replacement: Replacement) -> Unit:
     if name in replacement.names:
         if not name.endswith(_WEIGHT) or len(index.shape(name)) != _LINEAR_DIMENSIONS:
             raise ExportPlanError(

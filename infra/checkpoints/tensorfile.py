@@ -1,4 +1,4 @@
-"""The safetensors container, written piece by piece and read by header alone.
+"""The safetensors container, written piece by piece.
 
 `safetensors.torch.save_file` wants all tensors of a file in memory at once.  The layout is simple
 enough to write straight to the place of each tensor, so that a shard of any size costs the memory
@@ -13,36 +13,22 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from infra.errors import CheckpointError, ExportPlanError
+from infra.errors import ExportPlanError
 from infra.files import explaining, sync
+from infra.models.shards import DTYPES, LENGTH_BYTES
 
 # In the order of the data section: a tensor behind a wider one is always aligned.
-DTYPES: Mapping[str, torch.dtype] = {
-    "U64": torch.uint64,
-    "I64": torch.int64,
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "U32": torch.uint32,
-    "I32": torch.int32,
-    "BF16": torch.bfloat16,
-    "F16": torch.float16,
-    "U16": torch.uint16,
-    "I16": torch.int16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-_CODES = {dtype: code for code, dtype in DTYPES.items()}
-_ORDER = {dtype: place for place, dtype in enumerate(DTYPES.values())}
-_LENGTH_BYTES = 8
-_LARGEST_HEADER = 100_000_000  # safetensors itself refuses more
+_WIDEST_FIRST = (
+    *("U64", "I64", "F64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16"),
+    *("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"),
+)
+_CODES = {DTYPES[code]: code for code in _WIDEST_FIRST}
+_ORDER = {DTYPES[code]: place for place, code in enumerate(_WIDEST_FIRST)}
 
 
 class TensorSpec(NamedTuple):
@@ -55,21 +41,6 @@ class TensorSpec(NamedTuple):
     def nbytes(self) -> int:
         """Size of the data in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
-
-
-class Entry(NamedTuple):
-    """One tensor of a file: what it is, and where its bytes are."""
-
-    path: Path
-    spec: TensorSpec
-    start: int  # from the beginning of the file
-
-
-class TensorFile(NamedTuple):
-    """The header of one file."""
-
-    tensors: Mapping[str, Entry]
-    metadata: Mapping[str, str]
 
 
 def write_tensors(
@@ -89,56 +60,17 @@ def write_tensors(
     starts, header = _layout(specs)
     missing = set(specs)
     with explaining(path, "writing"), path.open("xb") as file:
-        file.write(len(header).to_bytes(_LENGTH_BYTES, "little") + header)
+        file.write(len(header).to_bytes(LENGTH_BYTES, "little") + header)
         for name, tensor in tensors:
             _require(name, tensor, specs)
             missing.discard(name)
-            file.seek(_LENGTH_BYTES + len(header) + starts[name])
+            file.seek(LENGTH_BYTES + len(header) + starts[name])
             file.write(_bytes_of(tensor))
             del tensor
         file.flush()
         sync(path)
     if missing:
         raise ExportPlanError(f"{path.name} was to hold {sorted(missing)}, but nothing gave them.")
-
-
-def read_header(path: Path) -> TensorFile:
-    """Read what a safetensors file holds, without its data.
-
-    Raises:
-        CheckpointError: The file is cut short, or its header is not one.
-        StorageError: The file cannot be read.
-    """
-    with explaining(path, "reading"), path.open("rb") as file:
-        size = path.stat().st_size
-        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        if size < _LENGTH_BYTES or length > min(size - _LENGTH_BYTES, _LARGEST_HEADER):
-            raise CheckpointError(f"{path.name} is cut short or no safetensors file ({size} bytes)")
-        data = file.read(length)
-    try:
-        header = json.loads(data)
-        metadata = header.pop("__metadata__", {})
-        entries = {
-            name: _entry(path, _LENGTH_BYTES + length, value) for name, value in header.items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path.name} has a header that cannot be read: {error!r}") from error
-    _require_gapless(path, _LENGTH_BYTES + length, size, entries)
-    return TensorFile(entries, metadata)
-
-
-def read_tensor(entry: Entry) -> Tensor:
-    """Read the bytes of one tensor.
-
-    Raises:
-        StorageError: The file cannot be read.
-    """
-    with explaining(entry.path, "reading"), entry.path.open("rb") as file:
-        file.seek(entry.start)
-        data = bytearray(file.read(entry.spec.nbytes))
-    if not data:
-        return torch.empty(entry.spec.shape, dtype=entry.spec.dtype)
-    return torch.frombuffer(data, dtype=entry.spec.dtype).reshape(entry.spec.shape)
 
 
 def _layout(specs: Mapping[str, TensorSpec]) -> tuple[dict[str, int], bytes]:
@@ -172,22 +104,3 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     """Return the bytes of a tensor, without a copy where it lies in one piece on the CPU."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     return flat.view(torch.uint8).numpy().data
-
-
-def _entry(path: Path, data_start: int, value: dict[str, Any]) -> Entry:
-    spec = TensorSpec(DTYPES[value["dtype"]], tuple(int(size) for size in value["shape"]))
-    start, end = value["data_offsets"]
-    if end - start != spec.nbytes:
-        raise ValueError(f"{end - start} bytes for a tensor of {spec.nbytes}")
-    return Entry(path, spec, data_start + start)
-
-
-def _require_gapless(path: Path, start: int, size: int, entries: Mapping[str, Entry]) -> None:
-    for entry in sorted(entries.values(), key=lambda entry: (entry.start, entry.spec.nbytes)):
-        if entry.start != start:
-            raise CheckpointError(f"{path.name} has tensors that overlap or leave a gap")
-        start += entry.spec.nbytes
-    if start != size:
-        raise CheckpointError(
-            f"{path.name} has {size} bytes, but its header says {start}: it is cut short or damaged"
-        )

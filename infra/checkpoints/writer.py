@@ -28,7 +28,6 @@ from infra.checkpoints.plan import (
     Replacement,
     Shard,
     SourceFolder,
-    SourceTensors,
     check_g_idx,
     plan_shards,
 )
@@ -36,10 +35,11 @@ from infra.checkpoints.sidefiles import copy_side_files, side_files
 from infra.checkpoints.staging import require_absent, staging
 from infra.checkpoints.tensorfile import TensorSpec, write_tensors
 from infra.files import explaining, link_or_copy, write_atomically
+from infra.models.tensors import TensorIndex
 
 
 def write_checkpoints(
-    source: SourceFolder, index: SourceTensors, replacement: Replacement, plan: ExportPlan
+    source: SourceFolder, index: TensorIndex, replacement: Replacement, plan: ExportPlan
 ) -> dict[Format, Path]:
     """Write ``plan.out_dir/<format>`` for each format; all of them appear at the end, or none.
 
@@ -78,7 +78,7 @@ def write_checkpoints(
 
 
 def _write_shards(
-    folder: Path, shards: tuple[Shard, ...], index: SourceTensors, replacement: Replacement
+    folder: Path, shards: tuple[Shard, ...], index: TensorIndex, replacement: Replacement
 ) -> None:
     folder.mkdir()
     for shard in shards:
@@ -87,7 +87,7 @@ def _write_shards(
 
 
 def _tensors(
-    shard: Shard, index: SourceTensors, replacement: Replacement
+    shard: Shard, index: TensorIndex, replacement: Replacement
 ) -> Iterator[tuple[str, Tensor]]:
     for unit in shard.units:
         if unit.replaced:
