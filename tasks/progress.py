@@ -34,3 +34,8 @@ def emit(event: ProgressEvent) -> None:
         event.loss,
         extra={"event": event},
     )
+
+
+def say(message: str) -> None:
+    """Log a line that a watching person should read, such as the start of a step."""
+    logging.getLogger(LOGGER_NAME).info(message)

@@ -54,8 +54,8 @@ class QuantizationSpec(Spec):
     )
     holdout: int = Field(
         default=32,
-        ge=0,
-        description="Samples kept aside: the best step is chosen on them, not on the others.",
+        ge=1,
+        description="Samples kept aside, at most an eighth: the best step is chosen on them.",
     )
 
 
@@ -135,6 +135,11 @@ class SegmentPlan(Spec):
     blocks: int = Field(ge=1, description="Blocks of the whole model, for display.")
     store_root: Path = Field(description="Root of the artifact store.")
 
+    @property
+    def title(self) -> str:
+        """What the run is called where people read it; blocks are counted from 1 there."""
+        return f"{self.variant}: blocks {self.first_block + 1} to {self.end_block} of {self.blocks}"
+
     @model_validator(mode="after")
     def _is_a_run_of_blocks(self) -> "SegmentPlan":
         if not self.first_block < self.end_block <= self.blocks:
@@ -144,6 +149,15 @@ class SegmentPlan(Spec):
             msg = "a segment has a calibration set exactly when iters is above 0"
             raise ValueError(msg)
         return self
+
+
+class ExportRequest(Spec):
+    """One export that is wanted, and what it must tell of how it came about."""
+
+    export: ExportSpec = Field(description="Which checkpoints are written, and where.")
+    provenance: dict[str, Any] = Field(
+        description="What roundhouse.json tells; by it a finished export is known again."
+    )
 
 
 class ExportResult(Spec):

@@ -1,0 +1,25 @@
+"""Every error that flows raise on purpose: one page, each with its remedy.
+
+FlowError
+├── RecipeError           a recipe, an override or an argument does not say what it must
+├── VerificationError     an exported checkpoint is not what was computed
+└── ServerError           Prefect's server cannot be started or reached
+
+Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
+"""
+
+
+class FlowError(Exception):
+    """Base class: catch this to catch anything that a flow raises on purpose."""
+
+
+class RecipeError(FlowError, ValueError):
+    """A recipe, an override or an argument does not say what it must."""
+
+
+class VerificationError(FlowError):
+    """An exported checkpoint is not what was computed; nothing may use it."""
+
+
+class ServerError(FlowError):
+    """Prefect's server cannot be started or reached."""

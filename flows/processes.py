@@ -1,0 +1,86 @@
+"""Start a process that outlives us, recognise it later, and end it by its number.
+
+A process number alone is not an identity: numbers are used again.  What identifies a process is its
+number, the moment it started and its command line, and all three are compared before anything is
+signalled.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PROC = Path("/proc")
+START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
+POLL_SECONDS = 0.1
+
+
+def start_detached(
+    command: Sequence[str], *, environment: Mapping[str, str], log: Path, append: bool = False
+) -> int:
+    """Start ``command`` in a session of its own, and return its process number.
+
+    Ctrl-C in our terminal does not reach it, and its output goes to ``log``.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
+    return os.posix_spawn(
+        command[0],
+        list(command),
+        dict(environment),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+
+
+def identity(pid: int) -> str | None:
+    """Return what tells this process from a later one of the same number; None if it is gone."""
+    _reap(pid)
+    if PROC.is_dir():
+        return _identity_from_proc(pid)
+    shown = subprocess.run(
+        ["ps", "-ww", "-o", "lstart=,stat=,command=", "-p", str(pid)],  # noqa: S607 -- wherever the system keeps ps
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return " ".join(shown.stdout.split()) or None
+
+
+def _identity_from_proc(pid: int) -> str | None:
+    try:
+        stat = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        command = (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return None
+    if stat[0] in "ZX":  # dead; only its parent has not asked yet
+        return None
+    return f"{stat[START_TIME_FIELD]} {command.replace(bytes(1), b' ').decode().strip()}"
+
+
+def stop(pid: int, *, patience_seconds: float = 15.0) -> None:
+    """Ask a process to end, wait, and after ``patience_seconds`` end it with its children.
+
+    It must have been started by `start_detached`, so that its group has its own number.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_seconds
+    while identity(pid) is not None:
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+            deadline = float("inf")
+        time.sleep(POLL_SECONDS)
+
+
+def _reap(pid: int) -> None:
+    """Let the system forget a dead process if it was a child of ours."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,104 @@
+"""Quantize a vision-language model: calibrate, quantize, export, verify, evaluate.
+
+Read this file first.  Each line of the flow is one step, and each step wraps functions of
+`quantcore` (arithmetic) and `infra` (the outside world).  Steps hand each other references, a
+place and a digest, and never tensors: each of them can be run again, skipped because its outcome
+is in the store, or run elsewhere.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+from tasks.calibrate import collect_samples
+from tasks.evaluate import text_fidelity
+from tasks.export import export_checkpoint
+from tasks.verify import verify_export
+
+from flows import report
+from flows.errors import VerificationError
+from flows.recipe import Recipe, Variant
+from flows.results import RunResult, VariantResult
+from flows.segment import cut, quantize_segment
+from infra.models.source import ModelSource
+from tasks.finished import find_export
+from tasks.preflight import look_before
+from tasks.resolve import resolve_model
+from tasks.specs import BlockRecord, ExportResult, SegmentPlan
+
+
+@flow(name="quantize", flow_run_name="{recipe.name}", persist_result=False)
+def quantize_model(recipe: Recipe, store_root: Path) -> RunResult:
+    """Turn the model of ``recipe`` into verified checkpoints, one pair for each variant.
+
+    Args:
+        recipe: What is asked for.
+        store_root: Folder of the artifact store, where finished work is found again.
+
+    Raises:
+        VerificationError: An export is not what was computed.
+        InfraError: The model, the data or the disk refuses.
+        QuantcoreError: The weights or the grid refuse.
+    """
+    source = resolve_model(recipe.model.location, recipe.model.revision)
+    wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
+    runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
+    results = tuple(
+        _make_variant(recipe, variant, source, runs, store_root) for variant in recipe.variants
+    )
+    report.publish_summary(recipe, results)
+    return RunResult(source=source, variants=results)
+
+
+def _make_variant(
+    recipe: Recipe,
+    variant: Variant,
+    source: ModelSource,
+    runs: tuple[range, ...],
+    store_root: Path,
+) -> VariantResult:
+    """Quantize the model on one calibration set, and prove what was written."""
+    how, compute = recipe.quantization, recipe.compute
+    samples = variant.calibration and collect_samples(variant.calibration, source, store_root)
+    records: tuple[BlockRecord, ...] = ()
+    for run in runs:
+        records += quantize_segment(
+            SegmentPlan(
+                variant=variant.name,
+                source=source,
+                calibration=samples,
+                quantization=how,
+                compute=compute,
+                first_block=run.start,
+                end_block=run.stop,
+                blocks=runs[-1].stop,
+                store_root=store_root,
+            )
+        )
+    report.publish_blocks(variant.name, records)
+
+    wanted = report.completed(report.request(recipe, variant), samples, records)
+    result = find_export(source, wanted) or export_checkpoint(
+        source, records, how, wanted.export, wanted.provenance, store_root
+    )
+    verification = verify_export(source, records, how, result, compute, store_root)
+    _require(verification.problems, result)
+
+    text = recipe.evaluation.text
+    fidelity = text and text_fidelity(source, records, how, text, compute, store_root)
+    return VariantResult(
+        name=variant.name,
+        blocks=records,
+        export=result,
+        verification=verification,
+        fidelity=fidelity,
+    )
+
+
+def _require(problems: tuple[str, ...], result: ExportResult) -> None:
+    """Stop at a checkpoint that is not what was computed."""
+    if problems:
+        folders = ", ".join(str(folder) for folder in result.folders.values())
+        raise VerificationError(
+            f"The export of {result.variant} failed its verification: {'; '.join(problems)}. "
+            f"Do not use {folders}; nothing was published."
+        )

@@ -1,0 +1,149 @@
+"""Say what a run did: artifacts for the page of the run, lines and tables for people."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from flows.recipe import Recipe, Variant
+from flows.results import VariantResult
+from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
+
+MIB = 1 << 20
+WHERE_NOT_WHAT: dict[str, set[str]] = {
+    "export": {"output_dir"},
+    "compute": {"threads", "activation_gib"},
+}
+COLUMNS = (
+    "variant", "perplexity 16 bit", "quantized", "mean KL (nats)", "top-1 agreement", "size (MiB)",
+)  # fmt: skip
+
+
+def artifact_key(*words: str) -> str:
+    """Return a key as Prefect wants it: lowercase letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
+
+
+def block_line(variant: str, record: BlockRecord, blocks: int) -> str:
+    """Return one block's outcome as a line of text."""
+    head = f"{variant}: block {record.block + 1} of {blocks}"
+    if record.reused:
+        return f"{head}: taken from the store"
+    loss = ""
+    if record.loss_before is not None and record.loss_after is not None:
+        loss = f": held-out loss {record.loss_before:.4g} -> {record.loss_after:.4g}"
+    fallback = f", kept round-to-nearest ({record.fallback})" if record.fallback else ""
+    return f"{head}{loss}{fallback}, {record.seconds:.1f} s"
+
+
+def block_rows(records: Sequence[BlockRecord]) -> list[dict[str, Any]]:
+    """Return the table of blocks; numbers are strings, or the page shows all their digits."""
+    return [
+        {
+            "block": record.block + 1,
+            "loss before": _number(record.loss_before),
+            "loss after": _number(record.loss_after),
+            "iteration kept": record.chosen_iteration,
+            "SQNR (dB)": "-" if record.sqnr_db is None else f"{record.sqnr_db:.1f}",
+            "fallback": record.fallback or "-",
+            "seconds": f"{record.seconds:.1f}",
+            "peak memory (MiB)": f"{record.peak_bytes / MIB:.0f}",
+            "from the store": "yes" if record.reused else "no",
+        }
+        for record in records
+    ]
+
+
+def publish_blocks(variant: str, records: Sequence[BlockRecord]) -> None:
+    """Put the table of blocks on the page of the run."""
+    create_table_artifact(
+        block_rows(records),
+        key=artifact_key("blocks", variant),
+        description=f"{variant}: held-out output error of each block, round-to-nearest first",
+    )
+
+
+def publish_summary(recipe: Recipe, results: Sequence[VariantResult]) -> None:
+    """Put the summary on the page of the run."""
+    create_markdown_artifact(
+        summary(recipe, results),
+        key=artifact_key("summary", recipe.name),
+        description=f"{recipe.name}: variants, fidelity and folders",
+    )
+
+
+def summary(recipe: Recipe, results: Sequence[VariantResult]) -> str:
+    """Return the run's outcome as Markdown."""
+    how = recipe.quantization
+    grid = f"{how.bits} bits, group size {how.group_size}"
+    kind = "symmetric" if how.symmetric else "asymmetric"
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"`{recipe.model.source}`, {grid}, {kind}, {how.iters} iterations.",
+        "",
+        _line(COLUMNS),
+        _line("---" for _ in COLUMNS),
+        *(_line(summary_row(result)) for result in results),
+        "",
+        *(f"- `{folder}`" for result in results for folder in result.export.folders.values()),
+    ]
+    if recipe.not_run:
+        lines += ["", f"Not carried out by this version: {', '.join(recipe.not_run)}."]
+    return "\n".join(lines) + "\n"
+
+
+def summary_row(result: VariantResult) -> tuple[str, ...]:
+    """Return variant, both perplexities, mean KL, top-1 agreement and size, as text."""
+    fidelity, size = result.fidelity, f"{result.export.bytes / MIB:.1f}"
+    if fidelity is None:
+        return (result.name, "-", "-", "-", "-", size)
+    return (
+        result.name,
+        f"{fidelity.perplexity_16bit:.3f}",
+        f"{fidelity.perplexity_int4:.3f}",
+        f"{fidelity.mean_kl:.5f}",
+        f"{fidelity.top1_agreement:.2%}",
+        size,
+    )
+
+
+def request(recipe: Recipe, variant: Variant) -> ExportRequest:
+    """Return the export that ``variant`` wants, and what it tells of the recipe.
+
+    What says where a run wrote or how much memory it took is left out: it changes nothing in the
+    checkpoint, and the same recipe must give the same bytes.
+    """
+    asked = recipe.model_dump(mode="json", exclude=WHERE_NOT_WHAT)
+    told = {"variant": variant.name, "recipe": _portable(asked)}
+    return ExportRequest(export=variant.export, provenance=told)
+
+
+def completed(
+    wanted: ExportRequest, samples: CalibrationRef | None, records: Sequence[BlockRecord]
+) -> ExportRequest:
+    """Return ``wanted`` with what is known when all blocks are done."""
+    told = {
+        "calibration": None if samples is None else samples.report,
+        "blocks": [record.ref.sha256 for record in records],
+    }
+    return ExportRequest(export=wanted.export, provenance=wanted.provenance | told)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _portable(value: Any) -> Any:
+    """Return ``value`` with each absolute path cut to its last name: a release names no machine."""
+    if isinstance(value, dict):
+        return {key: _portable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_portable(inner) for inner in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,252 @@
+"""Give every run a Prefect server with a UI, also where nobody set one up.
+
+Prefect's own answer to a missing server is a temporary one inside each process: slow to start, gone
+when the run ends, and so without a UI to look at afterwards.  Here the first command starts one on
+loopback as a process of its own, writes down which, and later commands use it again.  Its data stay
+in the workspace, and it talks to nobody.  Whoever has configured a server, by PREFECT_API_URL or a
+Prefect profile, keeps it.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from prefect.settings import get_current_settings, temporary_settings
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flows import processes
+from flows.errors import ServerError
+from infra.files import make_folder, write_atomically
+
+HOST = "127.0.0.1"
+USUAL_PORT = 4200  # Prefect's own
+START_SECONDS = (
+    180.0  # a first start creates the database; on two busy cores it takes half a minute
+)
+POLL_SECONDS = 0.25
+
+CLIENT_DEFAULTS = {
+    "flows.heartbeat_frequency": 30,  # a run whose host is lost is found by its silence
+    "server.ephemeral.enabled": False,  # a lost address is an error, never a private database
+    "server.analytics_enabled": False,
+    "results.default_serializer": "json",  # reading results must not execute them
+}
+
+
+class ServerRecord(BaseModel):
+    """Which server was started for a workspace: what `server.json` holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    pid: int = Field(gt=1, description="Process number.")
+    port: int = Field(gt=0, lt=65536, description="Port on loopback.")
+    identity: str = Field(description="Start time and command line, to tell it from a later one.")
+
+    @property
+    def ui_url(self) -> str:
+        """Where a person looks."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api_url(self) -> str:
+        """Where the client sends its requests."""
+        return f"{self.ui_url}/api"
+
+
+class Connection(NamedTuple):
+    """The server a run talks to."""
+
+    api_url: str
+    ui_url: str
+    how: str  # "configured", "started" or "re-used"
+
+
+def configured_url() -> str | None:
+    """Return the address that the environment or the active Prefect profile gives, if any."""
+    return get_current_settings().api.url
+
+
+@contextlib.contextmanager
+def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
+    """Run the block with Prefect's client pointed at a healthy server.
+
+    Args:
+        workspace: Folder for the server's data and its record.
+        keep: Leave a server of our own running for the next command.  Without, it is stopped at the
+            end, whatever happens, unless another command is using it.
+
+    Raises:
+        ServerError: It does not start.
+        StorageError: The workspace cannot be written.
+    """
+    if url := configured_url():
+        with temporary_settings(set_defaults=CLIENT_DEFAULTS):
+            yield Connection(url, url.removesuffix("/api"), "configured")
+        return
+    with _in_use(workspace) as nobody_else:
+        record, how = ensure(workspace)
+        try:
+            with temporary_settings({**CLIENT_DEFAULTS, "api.url": record.api_url}):
+                yield Connection(record.api_url, record.ui_url, how)
+        finally:
+            if not keep and nobody_else():
+                stop(workspace)
+
+
+def ensure(workspace: Path) -> tuple[ServerRecord, str]:
+    """Return the workspace's server, started if none is alive, and "started" or "re-used".
+
+    Two commands at once start one: the second waits for the first.
+
+    Raises:
+        ServerError: It does not start; the message ends with the last lines of its log.
+    """
+    make_folder(workspace)
+    with _locked(workspace / "server.lock", fcntl.LOCK_EX):
+        record = read_record(workspace)
+        if record and is_alive(record):
+            return record, "re-used"
+        record = _start(workspace / "prefect")
+        try:
+            write_atomically(_record_path(workspace), record.model_dump_json(indent=2).encode())
+        except BaseException:
+            processes.stop(record.pid)
+            raise
+        return record, "started"
+
+
+def stop(workspace: Path) -> bool:
+    """Stop the server of a workspace if one is alive; return whether one was."""
+    if not workspace.is_dir():
+        return False
+    with _locked(workspace / "server.lock", fcntl.LOCK_EX):
+        record = read_record(workspace)
+        alive = record is not None and processes.identity(record.pid) == record.identity
+        if record and alive:
+            processes.stop(record.pid)
+        _record_path(workspace).unlink(missing_ok=True)
+    return alive
+
+
+def read_record(workspace: Path) -> ServerRecord | None:
+    """Return what is written down about the workspace's server; None if nothing readable is."""
+    try:
+        return ServerRecord.model_validate_json(_record_path(workspace).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def is_alive(record: ServerRecord) -> bool:
+    """Whether the process on record still runs, is that very process, and answers."""
+    return processes.identity(record.pid) == record.identity and healthy(record.api_url)
+
+
+def healthy(api_url: str) -> bool:
+    """Whether a Prefect server answers at ``api_url`` and says that it is well."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback, no proxy
+    try:
+        with opener.open(f"{api_url}/health", timeout=5) as response:
+            return json.loads(response.read()) is True
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
+
+
+def _record_path(workspace: Path) -> Path:
+    return workspace / "server.json"
+
+
+def _start(home: Path) -> ServerRecord:
+    """Start a server with its data in ``home`` and wait until it answers."""
+    make_folder(home)
+    port, log = _free_port(), home / "server.log"
+    command = [
+        sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port),
+    ]  # fmt: skip
+    pid = processes.start_detached(
+        command, environment=_server_environment(home.resolve(), port), log=log
+    )
+    try:
+        _wait_until(lambda: healthy(f"http://{HOST}:{port}/api"), pid, log)
+    except BaseException:  # an interrupt too must leave no process behind
+        processes.stop(pid)
+        raise
+    return ServerRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
+
+
+def _wait_until(ready: Callable[[], bool], pid: int, log: Path) -> None:
+    """Wait until ``ready``, as long as the process lives and patience lasts."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        gone = processes.identity(pid) is None
+        if gone or time.monotonic() > deadline:
+            why = "ended at once" if gone else f"did not answer in {START_SECONDS:.0f} s"
+            tail = " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
+            raise ServerError(
+                f"Prefect's server {why}. Its log is {log}, and ends: {tail or '(nothing)'}. "
+                "Set PREFECT_API_URL to use a server that runs elsewhere."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _server_environment(home: Path, port: int) -> dict[str, str]:
+    """Return the environment of a server that keeps to itself."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    return inherited | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the older UI asks nothing of other hosts
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def _free_port() -> int:
+    """Return Prefect's usual port if it is free, else any that is."""
+    for wanted in (USUAL_PORT, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind((HOST, wanted))
+                port: int = probe.getsockname()[1]
+                return port
+    raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
+
+
+@contextlib.contextmanager
+def _locked(path: Path, kind: int) -> Iterator[int]:
+    """Hold a lock of ``kind`` on ``path``; the system lets go of it however the process ends."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _in_use(workspace: Path) -> Iterator[Callable[[], bool]]:
+    """Mark the server as used by this process; yields whether no other process uses it."""
+    make_folder(workspace)
+    with _locked(workspace / "server.users", fcntl.LOCK_SH) as descriptor:
+
+        def nobody_else() -> bool:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+        yield nobody_else
