@@ -41,7 +41,7 @@ InfraError
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
-    └── NotACheckpointError     the folder holds no checkpoint at all
+    └── AlreadyQuantizedError   the model to quantize is quantized already
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
 """
@@ -89,8 +89,8 @@ class OutputExistsError(CheckpointError):
     """The output folder is there already, or is being written by another run."""
 
 
-class NotACheckpointError(CheckpointError):
-    """The folder holds no checkpoint at all."""
+class AlreadyQuantizedError(CheckpointError):
+    """The model to quantize is quantized already."""
 
 
 class UnknownArchitectureError(InfraError, ValueError):

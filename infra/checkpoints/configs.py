@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.checkpoints.plan import Format
-from infra.errors import CheckpointError
-from infra.files import explaining
+from infra.errors import AlreadyQuantizedError
+from infra.models.source import CONFIG_FILE, read_config
 
-CONFIG = "config.json"
 KEY = "quantization_config"
 
 # transformers 4.52 and later, vLLM, and SGLang look for the blocks under different names; only a
@@ -55,25 +54,19 @@ def quantization_config(kind: Format, *, bits: int, group_size: int, sym: bool) 
     }
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def source_config(folder: Path) -> dict[str, Any]:
     """Return the parsed ``config.json`` of a 16-bit model, its keys in the order of the file.
 
     Raises:
-        CheckpointError: It is no JSON object, or the model is quantized already.
+        ModelConfigError: It is missing or no JSON object.
+        AlreadyQuantizedError: The model is quantized already.
         StorageError: It cannot be read.
     """
-    path = folder / CONFIG
-    with explaining(path, "reading"):
-        data = path.read_bytes()
-    try:
-        config = json.loads(data)
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}. Fetch the model again.") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{path} must be a JSON object. Fetch the model again.")
+    config = read_config(folder)
     if KEY in config:
-        raise CheckpointError(
-            f"{path} has a {KEY}: the model is quantized already. Start from the 16-bit model."
+        raise AlreadyQuantizedError(
+            f"{folder / CONFIG_FILE} has a {KEY}: the model is quantized already. Start from the "
+            "16-bit model."
         )
     return config
 

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from infra.checkpoints.configs import BLOCK_NAMES, CONFIG, COPY_OF_CONFIG, KEY
+from infra.checkpoints.configs import BLOCK_NAMES, COPY_OF_CONFIG, KEY
 from infra.checkpoints.contents import Contents, digest_problems, read_contents
 from infra.checkpoints.modules import Scheme, module_problems, quantized_modules, stray_problems
 from infra.checkpoints.plan import Format
 from infra.checkpoints.sidefiles import SUMS
-from infra.errors import NotACheckpointError
 from infra.files import explaining
 from infra.models.shards import TensorPlace
+from infra.models.source import CONFIG_FILE, read_config
 
 _METHODS: Mapping[str, Format] = {"auto-round": "auto_round", "gptq": "auto_gptq"}
 _WIDTHS = (2, 3, 4, 8)
@@ -61,10 +61,10 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
         check_digests: Read every byte to compare it with ``SHA256SUMS``, where there is one.
 
     Raises:
-        NotACheckpointError: The folder does not exist or has no usable ``config.json``.
+        ModelConfigError: The folder does not exist or has no usable ``config.json``.
         StorageError: A file cannot be read.
     """
-    config = _config(folder)
+    config = read_config(folder)
     with explaining(folder, "reading"):
         contents = read_contents(folder)
         sums = (folder / SUMS).is_file() and check_digests
@@ -99,24 +99,6 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
     )
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise NotACheckpointError(
-            f"{folder} is not a checkpoint: there is no {path}. Give the folder that holds "
-            f"{CONFIG} and the safetensors files, such as OUTPUT_DIR/auto_round."
-        )
-    with explaining(path, "reading"):
-        data = path.read_bytes()
-    try:
-        config = json.loads(data)
-    except ValueError as error:
-        raise NotACheckpointError(f"{path} is not JSON: {error}. Fetch it again.") from error
-    if not isinstance(config, dict):
-        raise NotACheckpointError(f"{path} must hold a JSON object. Fetch it again.")
-    return config
-
-
 def _method(quantization: object) -> str:
     return str(quantization.get("quant_method")) if isinstance(quantization, dict) else ""
 
@@ -132,7 +114,7 @@ def _scheme(quantization: object) -> tuple[Scheme | None, tuple[str, ...]]:
         return None, ()
     if not isinstance(quantization, dict) or _method(quantization) not in _METHODS:
         method = _method(quantization)
-        return None, (f"{CONFIG} says quant_method {method!r}; known are {sorted(_METHODS)}",)
+        return None, (f"{CONFIG_FILE} says quant_method {method!r}; known are {sorted(_METHODS)}",)
     bits, group_size, sym = (quantization.get(key) for key in ("bits", "group_size", "sym"))
     if (
         bits not in _WIDTHS
@@ -141,7 +123,7 @@ def _scheme(quantization: object) -> tuple[Scheme | None, tuple[str, ...]]:
         or not isinstance(sym, bool)
     ):
         told = f"bits={bits!r}, group_size={group_size!r}, sym={sym!r}"
-        return None, (f"{CONFIG} says {told}, and no kernel here knows what to make of it",)
+        return None, (f"{CONFIG_FILE} says {told}, and no kernel here knows what to make of it",)
     wants_g_idx = _METHODS[_method(quantization)] == "auto_gptq"
     return Scheme(bits, group_size, sym, wants_g_idx), ()
 
@@ -151,10 +133,10 @@ def _module_problems(contents: Contents, scheme: Scheme | None) -> Iterator[str]
     yield from stray_problems(contents.tensors)
     if scheme is None:
         if modules:
-            yield f"{len(modules)} modules are quantized, but {CONFIG} does not say how"
+            yield f"{len(modules)} modules are quantized, but {CONFIG_FILE} does not say how"
         return
     if not modules:
-        yield f"{CONFIG} says that the model is quantized, but no module is"
+        yield f"{CONFIG_FILE} says that the model is quantized, but no module is"
     for module in modules:
         yield from module_problems(module, contents, scheme)
 
@@ -168,7 +150,7 @@ def _config_problems(
         return
     copy = folder / COPY_OF_CONFIG[kind]
     if copy.is_file() and _parsed(copy) != quantization:
-        yield f"{copy.name} differs from the {KEY} of {CONFIG}"
+        yield f"{copy.name} differs from the {KEY} of {CONFIG_FILE}"
     sees = any(name.startswith(("visual.", "model.visual.")) for name in tensors)
     blocks = quantization.get("block_name_to_quantize")
     if kind == "auto_round" and sees and blocks != BLOCK_NAMES:

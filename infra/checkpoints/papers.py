@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from infra.checkpoints.plan import ExportPlan, Format, SourceFolder
+from infra.checkpoints.plan import ExportPlan, Format
 from infra.checkpoints.sidefiles import PROVENANCE, SUMS
 from infra.checkpoints.tensorfile import TensorSpec
 from infra.files import Json, sha256_of, write_atomically
+from infra.models.source import ModelSource
 
 INDEX = "model.safetensors.index.json"
 SCHEMA = 1  # of roundhouse.json
@@ -31,7 +32,7 @@ def write_index(folder: Path, files: Mapping[str, Mapping[str, TensorSpec]]) -> 
 
 
 def write_papers(
-    folder: Path, kind: Format, source: SourceFolder, plan: ExportPlan, known: dict[int, str]
+    folder: Path, kind: Format, source: ModelSource, plan: ExportPlan, known: dict[int, str]
 ) -> None:
     """Write ``roundhouse.json`` and ``SHA256SUMS`` over all that lies in ``folder``.
 

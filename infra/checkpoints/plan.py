@@ -27,30 +27,6 @@ _WEIGHT = ".weight"
 _LINEAR_DIMENSIONS = 2
 
 
-class SourceFolder(Protocol):
-    """Where a model came from.  `infra.models.source.ModelSource` is one."""
-
-    @property
-    def path(self) -> Path:
-        """The local folder."""
-        ...
-
-    @property
-    def repo_id(self) -> str | None:
-        """Its repository on the Hub, if it has one."""
-        ...
-
-    @property
-    def commit(self) -> str | None:
-        """The 40 digits of the commit that was read, if it came from the Hub."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """What tells this model's files from any other's."""
-        ...
-
-
 class Replacement(Protocol):
     """Gives the packed tensors that stand in for a quantized Linear's weight."""
 

@@ -8,8 +8,9 @@ the card) stays behind.
 import shutil
 from pathlib import Path
 
-from infra.checkpoints.configs import CONFIG, COPY_OF_CONFIG
+from infra.checkpoints.configs import COPY_OF_CONFIG
 from infra.files import explaining, sync
+from infra.models.source import CONFIG_FILE
 
 SUMS = "SHA256SUMS"
 PROVENANCE = "roundhouse.json"
@@ -17,7 +18,7 @@ PROVENANCE = "roundhouse.json"
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"}
 _CAN_RUN_CODE = {".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", ".npy", ".npz"}
 _ENDINGS_LEFT = (".index.json",)
-_NAMES_LEFT = frozenset({CONFIG, SUMS, PROVENANCE, "README.md", *COPY_OF_CONFIG.values()})
+_NAMES_LEFT = frozenset({CONFIG_FILE, SUMS, PROVENANCE, "README.md", *COPY_OF_CONFIG.values()})
 
 
 def side_files(folder: Path) -> tuple[Path, ...]:

@@ -13,12 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from infra.checkpoints.configs import (
-    CONFIG,
     COPY_OF_CONFIG,
     KEY,
     config_bytes,
     quantization_config,
-    read_config,
+    source_config,
 )
 from infra.checkpoints.papers import write_index, write_papers
 from infra.checkpoints.plan import (
@@ -27,7 +26,6 @@ from infra.checkpoints.plan import (
     Format,
     Replacement,
     Shard,
-    SourceFolder,
     check_g_idx,
     plan_shards,
 )
@@ -35,11 +33,12 @@ from infra.checkpoints.sidefiles import copy_side_files, side_files
 from infra.checkpoints.staging import require_absent, staging
 from infra.checkpoints.tensorfile import TensorSpec, write_tensors
 from infra.files import explaining, link_or_copy, write_atomically
+from infra.models.source import CONFIG_FILE, ModelSource
 from infra.models.tensors import TensorIndex
 
 
 def write_checkpoints(
-    source: SourceFolder, index: TensorIndex, replacement: Replacement, plan: ExportPlan
+    source: ModelSource, index: TensorIndex, replacement: Replacement, plan: ExportPlan
 ) -> dict[Format, Path]:
     """Write ``plan.out_dir/<format>`` for each format; all of them appear at the end, or none.
 
@@ -56,11 +55,12 @@ def write_checkpoints(
         OutputExistsError: A folder of that name exists; nothing was done.
         ExportPlanError: Names, shapes or ``g_idx`` do not fit together; nothing was done, unless a
             tensor turned out not to be as announced, in which case nothing is left.
-        CheckpointError: The source's config cannot be used.
+        ModelConfigError: The source has no usable config.json.
+        AlreadyQuantizedError: The source is no 16-bit model.
         StorageError: Something cannot be read or written; nothing is left.
     """
     require_absent(plan.out_dir, plan.formats)
-    config = read_config(source.path)
+    config = source_config(source.path)
     shards = plan_shards(index, replacement, plan.max_shard_bytes)
     if "auto_gptq" in plan.formats:
         check_g_idx(plan.g_idx, index, replacement.names)
@@ -118,11 +118,11 @@ def _complete(
     quantization = quantization_config(
         kind, bits=plan.bits, group_size=plan.group_size, sym=plan.sym
     )
-    write_atomically(folder / CONFIG, config_bytes({**config, KEY: quantization}))
+    write_atomically(folder / CONFIG_FILE, config_bytes({**config, KEY: quantization}))
     write_atomically(folder / COPY_OF_CONFIG[kind], config_bytes(quantization))
 
 
-def _needed(source: SourceFolder, shards: tuple[Shard, ...]) -> int:
+def _needed(source: ModelSource, shards: tuple[Shard, ...]) -> int:
     """Bytes that will be written, about: side files are copied into both folders."""
     tensors = sum(unit.nbytes for shard in shards for unit in shard.units)
     beside = sum((source.path / name).stat().st_size for name in side_files(source.path))
