@@ -128,6 +128,7 @@ def link_or_copy(source: Path, target: Path) -> None:
         if error.errno not in _NO_HARD_LINK:
             raise
         shutil.copyfile(source, target)
+        sync(target)
 
 
 def sha256_of(path: Path) -> str:

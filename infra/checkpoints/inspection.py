@@ -69,11 +69,12 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
         contents = read_contents(folder)
         sums = (folder / SUMS).is_file() and check_digests
         digests = tuple(digest_problems(folder)) if sums else ()
+        files = {path.name: path.stat().st_size for path in sorted(folder.glob("*.safetensors"))}
     quantization = config.get(KEY)
-    scheme, told = _scheme(quantization)
+    scheme, unclear = _scheme(quantization)
+    unwise = tuple(_config_problems(folder, quantization, contents.tensors))
     modules = tuple(_module_problems(contents, scheme))
     places = contents.tensors.values()
-    paths = sorted(folder.glob("*.safetensors"))
     return CheckpointReport(
         folder=folder,
         format=_METHODS.get(_method(quantization), "not quantized"),
@@ -85,17 +86,11 @@ def inspect(folder: Path, *, check_digests: bool = True) -> CheckpointReport:
         tensors=len(places),
         dtypes=dict(Counter(str(place.dtype).removeprefix("torch.") for place in places)),
         tensor_bytes=sum(place.nbytes for place in places),
-        files={path.name: path.stat().st_size for path in paths},
+        files=files,
         files_agree=not contents.problems,
         modules_agree=not modules,
         digests_agree=not digests if sums else None,
-        problems=(
-            *contents.problems,
-            *told,
-            *_config_problems(folder, quantization, contents.tensors),
-            *modules,
-            *digests,
-        ),
+        problems=(*contents.problems, *unclear, *unwise, *modules, *digests),
     )
 
 
@@ -160,7 +155,7 @@ def _config_problems(
         )
     if kind == "auto_gptq" and blocks is not None:
         yield "block_name_to_quantize makes transformers 4.52 and later load random weights"
-    if kind == "auto_gptq" and sees and "-:.*visual.*" not in quantization.get("dynamic", {}):
+    if kind == "auto_gptq" and sees and "-:.*visual.*" not in str(quantization.get("dynamic")):
         yield "dynamic does not spare the vision tower, which SGLang then takes for quantized"
 
 
