@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.calibration.catalog import KNOWN, licence_of
 from infra.calibration.conversations import draw_conversation, open_processor
 from infra.calibration.hub import HUB_ID, open_hub
+from infra.calibration.known import KNOWN
 from infra.calibration.local import READABLE, open_local
 from infra.calibration.outcome import Drawn, Skipped
 from infra.calibration.report import CalibrationReport, histogram, versions
@@ -57,8 +57,8 @@ def collect(spec: CalibrationSpec, model_dir: Path) -> CalibrationSet:
         TooFewSamplesError: Fewer usable rows than ``spec.nsamples``.
         ProcessorError: The model folder lacks a working tokenizer or processor.
     """
+    maker = _maker(spec, model_dir)  # first: it is cheap, and a download is not
     rows = open_rows(spec)
-    maker = _maker(spec, model_dir)
     draw = _draw(rows, maker, spec)
     if len(draw.drawn) < spec.nsamples:
         raise _too_few(spec, draw, len(rows))
@@ -79,9 +79,7 @@ def open_rows(spec: CalibrationSpec) -> RowSet:
             f"There is no file or folder {spec.source!r}, and it is no id of a data set on the Hub "
             f"('owner/name') either. Check the path; sets with a short name are {sorted(KNOWN)}."
         )
-    rows = open_hub(spec)
-    known = rows.origin.licence or licence_of(spec.source)
-    return RowSet(rows.tables, rows.origin.model_copy(update={"licence": known}))
+    return open_hub(spec)
 
 
 def image_folders(spec: CalibrationSpec) -> tuple[Path, ...]:

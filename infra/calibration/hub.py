@@ -6,6 +6,7 @@ that cannot be had is an error, and not a reason to calibrate on another one.
 """
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
@@ -18,6 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from infra.calibration.known import licence_of
 from infra.calibration.report import Origin
 from infra.calibration.rows import Row, RowSet, Table
 from infra.calibration.spec import CalibrationSpec
@@ -88,7 +90,8 @@ def open_hub(spec: CalibrationSpec) -> RowSet:
             f"Split {spec.split!r} of {spec.source} at {pinned.commit} holds no rows. Name another "
             "split."
         )
-    origin = Origin(where="hub", source=spec.source, revision=pinned.commit, licence=pinned.licence)
+    licence = pinned.licence or licence_of(spec.source)
+    origin = Origin(where="hub", source=spec.source, revision=pinned.commit, licence=licence)
     return RowSet((frame_table(frame, spec.split),), origin)
 
 
@@ -110,24 +113,38 @@ def load_frame(
     Raises:
         CalibrationSourceError: `datasets` cannot read it.
     """
+    what = ", ".join(data_files) if data_files else "its files"
+    of = f"{path} at {revision}, split {split!r}" if revision else f"{path} files"
     try:
         frame = load_dataset(
-            path,
-            revision=revision,
-            split=split,
-            data_files=data_files,
+            path, revision=revision, split=split, data_files=data_files, keep_in_memory=False
         )
     except (DatasetsError, httpx2.HTTPError, OSError, ValueError) as error:
-        what = ", ".join(data_files) if data_files else path
         raise CalibrationSourceError(
-            f"{what}{f' of {path} at {revision}' if revision else ''}, split {split!r}, cannot be "
-            f"read: {type(error).__name__}: {error}. Check that the files are whole and hold that "
-            "split; data_files says which of several files to read."
+            f"{what} ({of}) cannot be read: {type(error).__name__}: {error} Check that the files "
+            "are whole and the split is there; data_files says which of several files to read."
         ) from error
+    if revision is not None:
+        _require_commit(frame, path, revision)
     for column, feature in frame.features.items():
         if isinstance(feature, Image):
             frame = frame.cast_column(column, Image(decode=False))
     return frame
+
+
+def _require_commit(frame: Dataset, path: str, commit: str) -> None:
+    """Refuse rows of another commit.
+
+    Where the Hub cannot be reached, `datasets` returns what it unpacked last for this data set,
+    whichever commit was asked for.  The folder it unpacked into is named after the commit.
+    """
+    unpacked = {Path(file["filename"]).parent.name for file in frame.cache_files}
+    if unpacked != {commit}:
+        raise CalibrationSourceError(
+            f"{path} at {commit} could not be fetched, and the local cache gave another version of "
+            f"it ({', '.join(sorted(unpacked)) or 'unnamed'}), which is not used. Check the "
+            "network and run again, or ask for the version that is in the cache."
+        )
 
 
 def frame_table(frame: Dataset, name: str) -> Table:
