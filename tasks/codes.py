@@ -29,14 +29,21 @@ def write_codes(path: Path, block: QuantizedBlock, facts: Mapping[str, Any]) -> 
     save_file(tensors, path, metadata={METADATA: json.dumps(story, sort_keys=True)})
 
 
+def names_of(path: Path) -> tuple[str, ...]:
+    """Return the source weight names in a file of codes."""
+    with safe_open(path, framework="pt") as file:
+        return tuple(sorted({key.rpartition(":")[0] for key in list(file.keys())}))
+
+
+def read_one(path: Path, name: str) -> QuantizedWeight:
+    """Read the codes of one weight."""
+    with safe_open(path, framework="pt") as file:
+        return QuantizedWeight(*(file.get_tensor(f"{name}:{field}") for field in FIELDS))
+
+
 def read_codes(path: Path) -> dict[str, QuantizedWeight]:
     """Read back the codes of a block by source weight name."""
-    with safe_open(path, framework="pt") as file:
-        names = sorted({key.rpartition(":")[0] for key in file.keys()})  # noqa: SIM118 -- no mapping
-        return {
-            name: QuantizedWeight(*(file.get_tensor(f"{name}:{field}") for field in FIELDS))
-            for name in names
-        }
+    return {name: read_one(path, name) for name in names_of(path)}
 
 
 def read_story(path: Path) -> dict[str, Any]:

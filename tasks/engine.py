@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,30 +16,14 @@ from torch import Tensor
 from infra.calibration.sample import Sample
 from infra.models.architectures import for_config
 from infra.models.qwen2_vl import DecoderBlock, Place, Qwen2VL
-from infra.models.tensors import TensorIndex
+from infra.models.tensors import TensorIndex, Tensors
 from quantcore.activations import Batch, Budget, Chain, room
 from quantcore.block import Block
-from tasks.specs import ComputeSpec
+from quantcore.grid import IntGrid
+from tasks.specs import ComputeSpec, QuantizationSpec
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 GIB = 2**30
-
-
-class Tensors(Protocol):
-    """The tensors of a checkpoint by source name: a TensorIndex, or one read through codes."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every tensor's name."""
-        ...
-
-    def load(self, name: str) -> Tensor:
-        """Read one tensor."""
-        ...
-
-    def load_many(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """Read several."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +61,7 @@ class OpenModel:
         )
         seen: dict[bytes, Mapping[str, Tensor]] = {}
         sides: list[Mapping[str, Tensor]] = []
-        for sample, rows in zip(samples, states.split(lengths), strict=True):
+        for sample, rows in zip(samples, torch.split(states, lengths), strict=True):
             embedded = front(sample)
             rows.copy_(embedded.hidden_TH)
             side = {key: tensor.cpu() for key, tensor in embedded.side.items()}
@@ -108,8 +91,13 @@ def open_model(folder: Path, compute: ComputeSpec, tensors: Tensors | None = Non
         InfraError: No weights, a missing or cut shard, or an unknown architecture.
     """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    tensors = TensorIndex(folder) if tensors is None else tensors
+    tensors = TensorIndex.open(folder) if tensors is None else tensors
     return OpenModel(tensors, for_config(config, tensors.names), place_of(compute))
+
+
+def grid_of(asked: QuantizationSpec) -> IntGrid:
+    """Return the engine's grid for what a recipe asks."""
+    return IntGrid(bits=asked.bits, group_size=asked.group_size, symmetric=asked.symmetric)
 
 
 def place_of(compute: ComputeSpec) -> Place:

@@ -18,7 +18,7 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.calibration import load as load_samples
+from infra.calibration.sample import load as load_samples
 from infra.files import Json
 from infra.store import FolderStore, fingerprint
 from quantcore import ENGINE_VERSION
@@ -28,7 +28,7 @@ from quantcore.grid import IntGrid
 from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
 from tasks.codes import read_codes, write_codes
-from tasks.engine import OpenModel, budget_of, open_model, torch_threads
+from tasks.engine import OpenModel, budget_of, grid_of, open_model, torch_threads
 from tasks.progress import ProgressEvent, emit
 from tasks.specs import BlockRecord, SegmentPlan
 
@@ -56,8 +56,7 @@ class Segment:
     @property
     def grid(self) -> IntGrid:
         """Bits, group size and symmetry."""
-        asked = self.plan.quantization
-        return IntGrid(bits=asked.bits, group_size=asked.group_size, symmetric=asked.symmetric)
+        return grid_of(self.plan.quantization)
 
     @property
     def how(self) -> SignRound:

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from infra.calibration.sample import Sample
-from infra.models.tensors import TensorIndex
 from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import Qwen2VLConfig
@@ -25,6 +23,9 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import (
     Qwen2VLRotaryEmbedding,
     Qwen2VLVisionRotaryEmbedding,
 )
+
+from infra.calibration.sample import Sample
+from infra.models.tensors import Tensors
 
 LINEARS = (
     "self_attn.q_proj",
@@ -116,7 +117,7 @@ class Head:
     def __call__(self, hidden_TH: Tensor) -> Tensor:
         """Return logits ``[T, V]`` in float32; the head is widened slice by slice."""
         normed = self.norm(hidden_TH.to(self.place.device, self.place.dtype))
-        slices = self.weight.split(VOCABULARY_SLICE)
+        slices = torch.split(self.weight, VOCABULARY_SLICE)
         return torch.cat([(normed @ rows.to(normed.dtype).t()).float() for rows in slices], dim=-1)
 
 
@@ -152,7 +153,7 @@ class Qwen2VL:
         """Return the source names of the weights to quantize in one block."""
         return tuple(f"{self.text_prefix}layers.{block}.{linear}.weight" for linear in LINEARS)
 
-    def front(self, index: TensorIndex, place: Place, *, images: bool) -> Front:
+    def front(self, index: Tensors, place: Place, *, images: bool) -> Front:
         """Load embeddings, and the vision tower if there are ``images``."""
         with torch.device("meta"):
             model = Qwen2VLModel(self.config)
@@ -167,7 +168,7 @@ class Qwen2VL:
         embeddings = index.load(f"{self.text_prefix}embed_tokens.weight").to(place.device)
         return Front(model.eval(), embeddings, place)
 
-    def block(self, index: TensorIndex, block: int, place: Place) -> DecoderBlock:
+    def block(self, index: Tensors, block: int, place: Place) -> DecoderBlock:
         """Load one decoder block."""
         with torch.device("meta"):
             layer = Qwen2VLDecoderLayer(self.config.text_config, block)
@@ -176,7 +177,7 @@ class Qwen2VL:
         linears = {name: source[name].to(place.device) for name in self.linears(block)}
         return DecoderBlock(linears, layer.eval(), prefix)
 
-    def head(self, index: TensorIndex, place: Place) -> Head:
+    def head(self, index: Tensors, place: Place) -> Head:
         """Load the final norm and the output head (the embeddings, where they are tied)."""
         text = self.config.text_config
         with torch.device("meta"):
@@ -187,7 +188,7 @@ class Qwen2VL:
         return Head(norm, index.load(name).to(place.device), place)
 
 
-def _fill(module: nn.Module, index: TensorIndex, prefix: str, place: Place) -> dict[str, Tensor]:
+def _fill(module: nn.Module, index: Tensors, prefix: str, place: Place) -> dict[str, Tensor]:
     """Give a meta module its weights in the compute dtype; return them as the source has them."""
     names = [prefix + name for name in module.state_dict()]
     source = index.load_many(names)

@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -27,6 +27,23 @@ from infra.models.shards import (
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+class Tensors(Protocol):
+    """Tensors by source name: those of a folder, or those of an export read through its codes."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every tensor's name."""
+        ...
+
+    def load(self, name: str) -> Tensor:
+        """Read one tensor."""
+        ...
+
+    def load_many(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Read several."""
+        ...
 
 
 class TensorIndex:

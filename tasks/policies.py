@@ -1,0 +1,20 @@
+"""How tasks wait and retry: named once, spelled out at each task.
+
+Only the network can heal by itself.  A broken shard or a bad recipe is the same after a minute, and
+a person should not have to wait for the fifth failure to read about it.
+"""
+
+from typing import Any
+
+from prefect import Task
+from prefect.client.schemas.objects import State, TaskRun
+
+from infra.errors import HubUnreachableError
+
+NETWORK_BACKOFF: list[float] = [1, 10, 60]  # seconds before each retry of a network call
+
+
+async def network_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed task met a network that may be back in a minute."""
+    failure = await state.aresult(raise_on_failure=False)
+    return isinstance(failure, HubUnreachableError | ConnectionError | TimeoutError)

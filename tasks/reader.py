@@ -1,0 +1,86 @@
+"""Read an exported checkpoint by our own hand: packed words to codes, codes to weights.
+
+The names are the source's, so that a checkpoint under test takes the place of the 16-bit model
+everywhere: only where the tensors come from differs.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from infra.models.tensors import TensorIndex
+from quantcore.grid import IntGrid, QuantizedWeight, dequantize
+from quantcore.packing import PackedWeight, unpack
+
+PACKED = PackedWeight._fields
+GROUP_INDEX = "g_idx"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTensors:
+    """The tensors of an export under their 16-bit names; a packed weight is read as float32."""
+
+    index: TensorIndex
+    grid: IntGrid
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The names of the packed Linears."""
+        return tuple(n.removesuffix(".qweight") for n in self.index.names if n.endswith(".qweight"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every tensor's name, as the 16-bit checkpoint has it."""
+        packed = set(self.modules)
+        parts = {f".{field}" for field in (*PACKED, GROUP_INDEX)}
+        plain = (
+            name
+            for name in self.index.names
+            if name.rpartition(".")[0] not in packed or f".{name.rpartition('.')[2]}" not in parts
+        )
+        return (*plain, *(f"{module}.weight" for module in packed))
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return a tensor's shape; of a packed weight, what it unpacks to."""
+        module = name.removesuffix(".weight")
+        if f"{module}.qweight" not in self.index:
+            return self.index.shape(name)
+        words, features_out = self.index.shape(f"{module}.qweight")
+        return features_out, words * 32 // self.grid.bits
+
+    def codes(self, module: str) -> QuantizedWeight:
+        """Unpack one Linear.
+
+        Raises:
+            PackingError: Its tensors do not fit each other.
+        """
+        return unpack(
+            PackedWeight(*(self.index.load(f"{module}.{field}") for field in PACKED)), self.grid
+        )
+
+    def load(self, name: str) -> Tensor:
+        """Read one tensor."""
+        module = name.removesuffix(".weight")
+        if f"{module}.qweight" in self.index:
+            return dequantize(self.codes(module), torch.float32)
+        return self.index.load(name)
+
+    def load_many(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Read several."""
+        return {name: self.load(name) for name in names}
+
+
+def open_export(folder: Path) -> ExportedTensors:
+    """Open an exported folder.
+
+    Raises:
+        InfraError: Its weights are missing or damaged.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    asked = config["quantization_config"]
+    grid = IntGrid(bits=asked["bits"], group_size=asked["group_size"], symmetric=asked["sym"])
+    return ExportedTensors(TensorIndex.open(folder), grid)

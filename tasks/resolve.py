@@ -1,0 +1,24 @@
+"""Find the model and pin it: a revision becomes a commit once, and is used everywhere."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.models.source import ModelSource, resolve
+from tasks.policies import NETWORK_BACKOFF, network_trouble
+
+
+@task(
+    task_run_name="resolve {model}",
+    retries=len(NETWORK_BACKOFF),
+    retry_delay_seconds=NETWORK_BACKOFF,
+    retry_condition_fn=network_trouble,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def resolve_model(model: str, revision: str | None) -> ModelSource:
+    """Return the model's folder, its commit and the digest of its files.
+
+    Raises:
+        InfraError: There is no such model or revision, or its files are not sound.
+    """
+    return resolve(model, revision)
