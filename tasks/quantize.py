@@ -19,6 +19,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from infra.calibration.sample import load as load_samples
+from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
 from infra.store import FolderStore, fingerprint
 from quantcore import ENGINE_VERSION
@@ -97,16 +98,29 @@ def quantize_block(segment: Segment, block: int) -> BlockRecord:
         InfraError: A file cannot be read, or the store cannot be written.
     """
     key = _fingerprint(segment, block)
-    known = segment.store.find(key)
-    if known is None:
+    record = _finished(segment.store, key)
+    if record is None:
         made = _make(segment, block)
-        # A twin that was faster has already recorded the same bytes; its record counts.
+        # A twin that was faster has already recorded the same codes; its record counts.
         known = segment.store.record(key, made.model_dump(mode="json"))
-        reused = False
-    else:
-        reused = True
-    record = BlockRecord.model_validate({**known, "reused": reused})
+        record = BlockRecord.model_validate({**known, "reused": False})
     segment.records.append(record)
+    return record
+
+
+def _finished(store: FolderStore, key: str) -> BlockRecord | None:
+    """Return the record of a finished block whose codes are intact.
+
+    A damaged object is computed again: the same inputs give the same bytes, which mend it.
+    """
+    known = store.find(key)
+    if known is None:
+        return None
+    record = BlockRecord.model_validate({**known, "reused": True})
+    try:
+        store.open(record.ref)
+    except (MissingArtifactError, CorruptArtifactError):
+        return None
     return record
 
 
