@@ -1,7 +1,7 @@
 """The Hub, through the real clients, against a stand-in on loopback that serves one data set.
 
 The clients read their settings once, at import, and the tests' own process has them offline: so
-each test asks in a fresh process.  The first commit and the second hold different rows.
+the asking is done in a fresh process.  The first commit and the second hold different rows.
 """
 
 import json
@@ -23,6 +23,16 @@ from tests.support.calibration import picture
 OLD, NEW = "a" * 40, "b" * 40
 ROWS = {OLD: b'{"text": "old one"}\n{"text": "old two"}\n', NEW: b'{"text": "new one"}\n'}
 BRANCHES = {"main": NEW, "v1": OLD, OLD: OLD, NEW: NEW}
+
+ASKED: list[dict[str, object]] = [
+    {},
+    {"revision": "v9"},
+    {"source": "owner/none"},
+    {"split": "test"},
+    {"data_files": ["b.jsonl"]},
+    {"revision": "v1"},
+    {"revision": OLD},
+]
 
 ASK = """
 import json, sys
@@ -104,6 +114,18 @@ def endpoint() -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the caches."""
+    return tmp_path_factory.mktemp("hf")
+
+
+@pytest.fixture(scope="module")
+def online(endpoint: str, home: Path) -> list[dict[str, object]]:
+    """Ask all of `ASKED` of the Hub, the old commit last."""
+    return ask(endpoint, home, ASKED)
+
+
 def ask(
     endpoint: str, home: Path, specs: list[dict[str, object]], *, offline: bool = False
 ) -> list[dict[str, object]]:
@@ -119,29 +141,20 @@ def ask(
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_revision_is_resolved_once_and_recorded(endpoint: str, tmp_path: Path) -> None:
+def test_a_revision_is_resolved_once_and_recorded(online: list[dict[str, object]]) -> None:
     """Nothing, a tag and a commit each give the rows of their commit, which is recorded."""
-    asked: list[dict[str, object]] = [{}, {"revision": "v1"}, {"revision": OLD}]
-
-    latest, tag, commit = ask(endpoint, tmp_path, asked)
+    latest, *_, tag, commit = online
 
     assert (latest["texts"], latest["revision"]) == (["new one"], NEW)
     assert (tag["texts"], tag["revision"]) == (["old one", "old two"], OLD)
-    assert (tag["texts"], OLD) == (commit["texts"], commit["revision"])
+    assert (commit["texts"], commit["revision"]) == (tag["texts"], OLD)
     assert tag["ids"] == ["train[0]", "train[1]"]
     assert (tag["where"], tag["source"], tag["licence"]) == ("hub", "owner/set", "mit")
 
 
-def test_what_does_not_exist_is_named(endpoint: str, tmp_path: Path) -> None:
+def test_what_does_not_exist_is_named(online: list[dict[str, object]]) -> None:
     """A revision, a data set, a split and a file: each error says which, and what to do."""
-    asked: list[dict[str, object]] = [
-        {"revision": "v9"},
-        {"source": "owner/none"},
-        {"split": "test"},
-        {"data_files": ["b.jsonl"]},
-    ]
-
-    revision, missing, split, files = (str(got["error"]) for got in ask(endpoint, tmp_path, asked))
+    revision, missing, split, files = (str(got["error"]) for got in online[1:5])
 
     assert "owner/set at revision v9 does not exist: the data set does" in revision
     assert "'owner/none' is neither a file or folder here nor a data set on the Hub" in missing
@@ -149,13 +162,12 @@ def test_what_does_not_exist_is_named(endpoint: str, tmp_path: Path) -> None:
     assert f"b.jsonl (owner/set at {NEW}" in files
 
 
-def test_another_commit_in_the_cache_is_never_taken_instead(endpoint: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("online")  # they fill the cache
+def test_another_commit_in_the_cache_is_never_taken_instead(endpoint: str, home: Path) -> None:
     """Offline, `datasets` offers what it unpacked last, whichever commit that was."""
-    ask(endpoint, tmp_path, [{"revision": OLD}])
+    asked: list[dict[str, object]] = [{"revision": OLD}, {"revision": NEW}, {}]
 
-    same, other, unresolved = ask(
-        endpoint, tmp_path, [{"revision": OLD}, {"revision": NEW}, {}], offline=True
-    )
+    same, other, unresolved = ask(endpoint, home, asked, offline=True)
 
     assert same["texts"] == ["old one", "old two"]
     assert f"gave another version of it ({OLD}), which is not used" in str(other["error"])
