@@ -8,6 +8,7 @@ Samples keep their own length: nothing is padded until a batch is made, so every
 own rotary embeddings and its own mask.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -16,6 +17,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from quantcore.errors import ScratchSpaceError
 
 
 class Batch(NamedTuple):
@@ -34,12 +37,24 @@ class Batch(NamedTuple):
         """B."""
         return self.hidden_BTH.shape[0]
 
+    def squared_error(self, out_BTH: Tensor, target_BTH: Tensor) -> tuple[Tensor, int]:
+        """Return (sum of squared errors over valid tokens, number of values summed).
+
+        Padding is left out by choice, not by a factor of zero: 0 * inf is not 0.  Each token is
+        summed in float32 and the tokens in float64, one dimension at a time: torch cuts a sum over
+        everything into a piece a thread, and the last bits would tell how many there were.
+        """
+        error_BTH = out_BTH.float() - target_BTH.float()
+        error_BTH = torch.where(self.valid_BT[..., None], error_BTH, 0.0)
+        total = error_BTH.square().sum(-1).double().sum(-1).sum()
+        return total, int(self.valid_BT.sum()) * out_BTH.shape[-1]
+
 
 class Chain:
     """The hidden states of all samples at one place of the model, overwritten block by block.
 
-    Invariants: sample i is rows ``offsets[i] … offsets[i + 1]`` of ``states``; ``sides[i]`` has
-    the same number of rows.
+    Invariants: sample i has ``lengths[i]`` rows of ``states``, right after those of sample i - 1;
+    each tensor of ``sides[i]`` has as many.
     """
 
     def __init__(
@@ -62,6 +77,13 @@ class Chain:
     def put(self, sample: int, states_TH: Tensor) -> None:
         """Overwrite the states of one sample."""
         self.get(sample).copy_(states_TH)
+
+    def first_not_finite(self) -> int | None:
+        """Return the first sample whose states hold NaN or inf, None when there is none."""
+        for sample in range(len(self)):
+            if not torch.isfinite(torch.stack(self.get(sample).aminmax())).all():
+                return sample
+        return None
 
     def batch(self, samples: Sequence[int], device: torch.device, dtype: torch.dtype) -> Batch:
         """Gather samples into one padded batch on ``device`` in ``dtype``."""
@@ -96,17 +118,41 @@ class Budget:
 
 
 def room(rows: int, hidden: int, dtype: torch.dtype, *, name: str, budget: Budget) -> Tensor:
-    """Return an uninitialised ``[rows, hidden]``, in memory or in a file of the scratch folder."""
-    if rows * hidden * dtype.itemsize <= budget.bytes:
+    """Return an uninitialised ``[rows, hidden]``, in memory or in a file of the scratch folder.
+
+    Raises:
+        ScratchSpaceError: The file cannot be made, or the disk has no room for it.
+    """
+    size = rows * hidden * dtype.itemsize
+    if size <= budget.bytes:
         return torch.empty(rows, hidden, dtype=dtype)
-    budget.scratch.mkdir(parents=True, exist_ok=True)
     path = budget.scratch / f"{name}.activations"
+    _reserve(path, size)
     flat = torch.from_file(str(path), shared=True, size=rows * hidden, dtype=dtype)
     return flat.view(rows, hidden)
 
 
+def _reserve(path: Path, size: int) -> None:
+    """Make a file whose space is really there.
+
+    A sparse file would do until the disk is full: then a write into the mapping kills the process.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise ScratchSpaceError(path=str(path), size=size, reason=reason) from error
+
+
 def duplicate(chain: Chain, *, name: str, budget: Budget) -> Chain:
-    """Return a chain with the same samples and states, in room of its own."""
+    """Return a chain with the same samples and states, in room of its own.
+
+    Raises:
+        ScratchSpaceError: The file cannot be made, or the disk has no room for it.
+    """
     rows, hidden = chain.states.shape
     states = room(rows, hidden, chain.states.dtype, name=name, budget=budget)
     return Chain(chain.lengths, states.copy_(chain.states), chain.sides)

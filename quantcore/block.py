@@ -119,28 +119,21 @@ def learn_block(
         EmptyCalibrationError: There is no sample.
         GroupSizeError: The group size does not divide a Linear's input features.
         NonFiniteWeightError: A weight holds NaN or inf.
+        WeightRangeError: A scale would not fit float16.
         NonFiniteBlockError: The targets themselves are not finite.
     """
     if len(inputs) == 0:
         raise EmptyCalibrationError
+    if (sample := targets.first_not_finite()) is not None:
+        raise NonFiniteBlockError(block=block.index, sample=sample, dtype=str(block.dtype))
     training, held = seeds.holdout(len(inputs), how.holdout, how.seed, "split")
-    judge = _Judge(block, inputs, targets, _cut(held, how.batch_size))
-    signal = judge.signal()
-    best = _Candidate(0, _nearest(block.weights, grid), math.inf)
-    best = best._replace(loss=judge.loss(best.weights))
-    nearest, checks, curve = best.loss, [(0, best.loss)], list[float]()
-    for done, loss, candidate in _descend(block, inputs, targets, training, grid, how):
-        curve.append(loss)
-        progress(done, loss)
-        if candidate is None:
-            continue
-        held_loss = judge.loss(candidate)
-        checks.append((done, held_loss))
-        if held_loss < best.loss or not math.isfinite(best.loss):
-            best = _Candidate(done, candidate, held_loss)
+    judge = _Judge(block, inputs, targets, held, how.batch_size)
+    nearest = judge.candidate(0, _nearest(block.weights, grid))
+    steps = _descend(block, inputs, targets, training, grid, how)
+    best, curve, checks = _choose(nearest, steps, judge, progress)
     return QuantizedBlock(
         weights=_to_cpu(best.weights),
-        losses=Losses(nearest, best.loss, signal, tuple(curve), tuple(checks)),
+        losses=Losses(nearest.loss, best.loss, judge.signal(), tuple(curve), tuple(checks)),
         chosen_iteration=best.iteration,
         fallback=_why_nearest(best, curve, how),
     )
@@ -149,14 +142,14 @@ def learn_block(
 def advance(block: Block, chain: Chain, weights: Mapping[str, QuantizedWeight], size: int) -> None:
     """Carry a chain through a block, in place; no ``weights`` means the 16-bit block."""
     exchanged = {
-        name: dequantize(_to(weight, block.device), block.dtype) for name, weight in weights.items()
+        name: dequantize(weight.to(block.device), block.dtype) for name, weight in weights.items()
     }
     with torch.no_grad():
         for samples in chain.batches(size):
             batch = chain.batch(samples, block.device, block.dtype)
             out_BTH = block.forward(exchanged, batch)
             for row, sample in enumerate(samples):
-                chain.put(sample, out_BTH[row, : int(batch.valid_BT[row].sum())])
+                chain.put(sample, out_BTH[row, : chain.lengths[sample]])
 
 
 class _Candidate(NamedTuple):
@@ -172,38 +165,56 @@ class _Judge:
     block: Block
     inputs: Chain
     targets: Chain
-    batches: Sequence[Sequence[int]]
+    held: Sequence[int]
+    size: int
 
-    def loss(self, weights: Mapping[str, QuantizedWeight]) -> float:
-        """Return the mean squared error of the block with these codes."""
+    def candidate(self, iteration: int, weights: Mapping[str, QuantizedWeight]) -> _Candidate:
+        """Return these codes with the mean squared error of the block that uses them."""
         exchanged = {name: dequantize(w, self.block.dtype) for name, w in weights.items()}
         with torch.no_grad():
             pairs = [
-                _squared_error(self.block.forward(exchanged, batch), target, batch)
+                batch.squared_error(self.block.forward(exchanged, batch), target)
                 for batch, target in self._pairs()
             ]
-        return _mean(pairs)
+        return _Candidate(iteration, weights, _mean(pairs))
 
     def signal(self) -> float:
-        """Return the mean square of the targets.
-
-        Raises:
-            NonFiniteBlockError: It is not finite.
-        """
-        pairs = [
-            _squared_error(torch.zeros_like(target), target, batch)
-            for batch, target in self._pairs()
-        ]
-        if not math.isfinite(signal := _mean(pairs)):
-            raise NonFiniteBlockError(block=self.block.index, dtype=str(self.block.dtype))
-        return signal
+        """Return the mean square of the targets."""
+        return _mean([batch.squared_error(0 * target, target) for batch, target in self._pairs()])
 
     def _pairs(self) -> Iterator[tuple[Batch, Tensor]]:
-        for samples in self.batches:
+        for first in range(0, len(self.held), self.size):
+            samples = self.held[first : first + self.size]
             yield (
                 self.inputs.batch(samples, self.block.device, self.block.dtype),
                 self.targets.batch(samples, self.block.device, self.block.dtype).hidden_BTH,
             )
+
+
+Steps = Iterator[tuple[int, float, Mapping[str, QuantizedWeight] | None]]
+
+
+def _choose(
+    nearest: _Candidate, steps: Steps, judge: _Judge, progress: Progress
+) -> tuple[_Candidate, list[float], list[tuple[int, float]]]:
+    """Follow the descent; return (best candidate, training losses, held-out losses by step)."""
+    best, curve, checks = nearest, list[float](), [(nearest.iteration, nearest.loss)]
+    for done, loss, taken in steps:
+        curve.append(loss)
+        progress(done, loss)
+        if taken is not None:
+            candidate = judge.candidate(done, taken)
+            checks.append((done, candidate.loss))
+            best = _better(best, candidate)
+    return best, curve, checks
+
+
+def _better(best: _Candidate, candidate: _Candidate) -> _Candidate:
+    """Return the one with less error; one that is not finite never wins."""
+    if not math.isfinite(candidate.loss):
+        return best
+    beats = candidate.loss < best.loss or not math.isfinite(best.loss)
+    return candidate if beats else best
 
 
 def _descend(
@@ -213,7 +224,7 @@ def _descend(
     training: Sequence[int],
     grid: IntGrid,
     how: SignRound,
-) -> Iterator[tuple[int, float, Mapping[str, QuantizedWeight] | None]]:
+) -> Steps:
     """Yield (steps done, training loss, candidate when one is due) for each step of sign descent.
 
     Ends early, without a candidate, when a loss is not finite.
@@ -250,16 +261,10 @@ def _learn_step(
         name: signround.fake_quantize(weight, roundings[name], grid, block.dtype)
         for name, weight in weights.items()
     }
-    total, count = _squared_error(block.forward(exchanged, batch), target_BTH, batch)
+    total, count = batch.squared_error(block.forward(exchanged, batch), target_BTH)
     loss = total / count
     torch.autograd.backward(loss)
     return float(loss.detach())
-
-
-def _squared_error(out_BTH: Tensor, target_BTH: Tensor, batch: Batch) -> tuple[Tensor, int]:
-    """Return (sum of squared errors over valid tokens, number of values summed), in float32."""
-    error_BTH = (out_BTH.float() - target_BTH.float()) * batch.valid_BT[..., None]
-    return error_BTH.square().sum(), int(batch.valid_BT.sum()) * out_BTH.shape[-1]
 
 
 def _mean(pairs: Sequence[tuple[Tensor, int]]) -> float:
@@ -280,18 +285,15 @@ def _why_nearest(best: _Candidate, curve: Sequence[float], how: SignRound) -> st
     """Say why round-to-nearest was kept, if it was and learning was asked for."""
     if how.iters == 0 or best.iteration > 0:
         return None
-    if curve and not math.isfinite(curve[-1]):
+    if not math.isfinite(best.loss):
+        return (
+            "no candidate gives finite outputs on held-out samples, round-to-nearest included; "
+            "kept that, and the blocks after this one will suffer: run in float32"
+        )
+    if not math.isfinite(curve[-1]):
         return f"the loss was not finite at iteration {len(curve)}; kept round-to-nearest"
     return "no candidate was better than round-to-nearest on held-out samples; kept that"
 
 
-def _cut(samples: Sequence[int], size: int) -> list[Sequence[int]]:
-    return [samples[first : first + size] for first in range(0, len(samples), size)]
-
-
-def _to(weight: QuantizedWeight, device: torch.device) -> QuantizedWeight:
-    return QuantizedWeight(*(tensor.to(device) for tensor in weight))
-
-
 def _to_cpu(weights: Mapping[str, QuantizedWeight]) -> dict[str, QuantizedWeight]:
-    return {name: _to(weight, torch.device("cpu")) for name, weight in weights.items()}
+    return {name: weight.to(torch.device("cpu")) for name, weight in weights.items()}

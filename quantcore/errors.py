@@ -3,9 +3,12 @@
 QuantcoreError
 ├── GridError               bits or group size that no grid here has
 │   └── GroupSizeError      the group size does not divide the input features
+├── ScheduleError           a count or a rate with which nothing can be learned
 ├── NonFiniteWeightError    a weight holds NaN or inf before any rounding
+├── WeightRangeError        a weight is so large that no float16 scale reaches it
 ├── NonFiniteBlockError     a block gives NaN or inf on the 16-bit model's own activations
 ├── EmptyCalibrationError   learning was asked for without a single sample
+├── ScratchSpaceError       the file that activations were to live in cannot be made
 └── PackingError            packed tensors do not fit each other or the grid
 """
 
@@ -32,6 +35,10 @@ class GroupSizeError(GridError):
         )
 
 
+class ScheduleError(QuantcoreError, ValueError):
+    """A count or a rate with which nothing can be learned."""
+
+
 class NonFiniteWeightError(QuantcoreError, ValueError):
     """A weight holds NaN or inf before any rounding."""
 
@@ -44,15 +51,28 @@ class NonFiniteWeightError(QuantcoreError, ValueError):
         )
 
 
+class WeightRangeError(QuantcoreError, ValueError):
+    """A weight is so large that no float16 scale reaches it."""
+
+    def __init__(self, *, name: str, largest: float, bits: int) -> None:
+        """Name the weight and its largest value."""
+        super().__init__(
+            f"{name} holds weights up to {largest:g}: at {bits} bits their step is above 65504, "
+            "the largest that a float16 scale can be. Weights of this size are all but always "
+            "damage: check the shard against the digest that its publisher gives. If they are "
+            "meant, use more bits or leave this layer in 16 bit."
+        )
+
+
 class NonFiniteBlockError(QuantcoreError, ArithmeticError):
     """A block gives NaN or inf on the 16-bit model's own activations."""
 
-    def __init__(self, *, block: int, dtype: str) -> None:
-        """Name the block and the precision it ran in."""
+    def __init__(self, *, block: int, sample: int, dtype: str) -> None:
+        """Name the block, the calibration sample and the precision it ran in."""
         super().__init__(
-            f"Block {block} gives NaN or infinite outputs in {dtype} before anything is "
-            "quantized, so there is no target to learn from. Run with --dtype float32, or look "
-            "for a calibration sample with extreme activations."
+            f"Block {block} gives NaN or infinite outputs for calibration sample {sample} in "
+            f"{dtype.removeprefix('torch.')} before anything is quantized, so there is no target "
+            "to learn from. Run with --dtype float32, or leave that sample out."
         )
 
 
@@ -64,6 +84,17 @@ class EmptyCalibrationError(QuantcoreError, ValueError):
         super().__init__(
             "SignRound learns from calibration samples and was given none. "
             "Give at least one (two, to hold one out), or ask for round-to-nearest with iters=0."
+        )
+
+
+class ScratchSpaceError(QuantcoreError, OSError):
+    """The file that activations were to live in cannot be made."""
+
+    def __init__(self, *, path: str, size: int, reason: str) -> None:
+        """Name the file, its size and what the system said."""
+        super().__init__(
+            f"{path} cannot hold {size / 2**30:.2f} GiB of activations: {reason}. Free that much "
+            "space there, or raise the memory budget for activations so that no file is needed."
         )
 
 

@@ -14,6 +14,7 @@ Shapes, here and in the whole package: O output features, I input features, G gr
 (I == G * S), B samples, T tokens, H hidden size.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from quantcore.errors import GridError, GroupSizeError
 
 BITS = (2, 3, 4, 8)
 GROUP_SIZES = (32, 64, 128, -1)
-SMALLEST_SCALE = 1e-5  # smaller steps would be subnormal in float16
+SMALLEST_SCALE = 1e-5  # below it float16 keeps fewer than 8 bits of a step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +81,13 @@ class IntGrid:
         return features_in // self.group_size
 
     def split(self, weight_OI: Tensor) -> Tensor:
-        """View ``[O, I]`` as ``[O, G, S]``."""
+        """Cut ``[O, I]`` into ``[O, G, S]``.
+
+        Raises:
+            GroupSizeError: The group size does not divide the input features.
+        """
         features_out, features_in = weight_OI.shape
-        return weight_OI.view(features_out, self.groups(features_in), -1)
+        return weight_OI.reshape(features_out, self.groups(features_in), -1)
 
 
 class Range(NamedTuple):
@@ -109,6 +114,10 @@ class QuantizedWeight(NamedTuple):
     scale_OG: Tensor  # float16, signed
     zero_OG: Tensor  # uint8
 
+    def to(self, device: torch.device) -> "QuantizedWeight":
+        """Return the same codes on ``device``."""
+        return QuantizedWeight(*(tensor.to(device) for tensor in self))
+
 
 def round_ste(x: Tensor) -> Tensor:
     """Round to whole numbers, with the gradient of the identity (straight-through)."""
@@ -118,10 +127,19 @@ def round_ste(x: Tensor) -> Tensor:
 def to_half_ste(x: Tensor) -> Tensor:
     """Snap float32 to values that float16 holds, with the gradient of the identity.
 
-    The sum is exact: both terms are within a factor of two of each other (Sterbenz), and the
-    result is a float16 number.
+    The sum is exact: a number and its float16 neighbour are within a factor of two of each other
+    (Sterbenz), or the neighbour is zero.  Beyond 65504 the result is infinite.
     """
     return x + (x.half().float() - x).detach()
+
+
+def clip(x: Tensor, low: float, high: float) -> Tensor:
+    """Clip to ``low`` … ``high``; the slope is 1 between the ends and on them, 0 beyond.
+
+    `torch.clamp` has the same values, but its slope on the ends went from 1 to 0 in torch 2.14, and
+    the extreme of every group lies on an end.
+    """
+    return torch.where((x >= low) & (x <= high), x, x.detach().clamp(low, high))
 
 
 def range_of(weight_OGS: Tensor) -> Range:
@@ -138,9 +156,9 @@ def fit_step(extent: Range, alpha_OG1: Tensor, beta_OG1: Tensor, grid: IntGrid) 
     low_OG1, high_OG1 = extent.low_OG1 * beta_OG1, extent.high_OG1 * alpha_OG1
     if grid.symmetric:
         return _full_range_step(low_OG1, high_OG1, grid)
-    scale_OG1 = to_half_ste((high_OG1 - low_OG1) / grid.levels).clamp(min=_SMALLEST_HALF)
+    scale_OG1 = clip(to_half_ste((high_OG1 - low_OG1) / grid.levels), _SMALLEST_HALF, math.inf)
     # GPTQ's layout stores z - 1 without a sign, and z = 0 would borrow from the next code's bits.
-    zero_OG1 = round_ste(-low_OG1 / scale_OG1).clamp(1, grid.levels)
+    zero_OG1 = clip(round_ste(-low_OG1 / scale_OG1), 1, grid.levels)
     return Step(scale_OG1, zero_OG1)
 
 
@@ -151,7 +169,9 @@ def _full_range_step(low_OG1: Tensor, high_OG1: Tensor, grid: IntGrid) -> Step:
     extreme_OG1 = sign_OG1 * torch.maximum(deepest_OG1, highest_OG1)
     scale_OG1 = to_half_ste(extreme_OG1 / grid.middle)
     scale_OG1 = torch.where(
-        scale_OG1 < 0, scale_OG1.clamp(max=-_SMALLEST_HALF), scale_OG1.clamp(min=_SMALLEST_HALF)
+        scale_OG1 < 0,
+        clip(scale_OG1, -math.inf, -_SMALLEST_HALF),
+        clip(scale_OG1, _SMALLEST_HALF, math.inf),
     )
     return Step(scale_OG1, torch.full_like(scale_OG1, grid.middle))
 

@@ -1,6 +1,7 @@
 """How far a quantized model is from its source: perplexity, KL divergence, agreement, noise.
 
-All sums are in float64 over tokens, so that the order of batches does not show.
+All sums are in float64 over tokens, so that the order of batches does not show.  Logits are
+widened a few tokens at a time: 2048 tokens of a vocabulary of 152,000 are 2.5 GB in float64.
 """
 
 import math
@@ -40,6 +41,7 @@ class Fidelity(NamedTuple):
         return self.agreeing / self.tokens
 
 
+TOKENS_AT_ONCE = 64
 NOTHING = Fidelity(0, 0.0, 0.0, 0.0, 0)
 
 
@@ -62,6 +64,15 @@ def fidelity(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fide
         candidate_TV: Logits of the quantized model.
         next_T: The token that follows each position, int64.
     """
+    total = NOTHING
+    for first in range(0, len(next_T), TOKENS_AT_ONCE):
+        few = slice(first, first + TOKENS_AT_ONCE)
+        total = merge(total, _of_few(reference_TV[few], candidate_TV[few], next_T[few]))
+    return total
+
+
+def _of_few(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fidelity:
+    """Compare the logits of a few tokens."""
     p_TV = torch.log_softmax(reference_TV.double(), dim=-1)
     q_TV = torch.log_softmax(candidate_TV.double(), dim=-1)
     picked_T1 = next_T[:, None]
@@ -75,5 +86,11 @@ def fidelity(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fide
 
 
 def sqnr_db(signal: float, noise: float) -> float:
-    """Return the signal-to-quantization-noise ratio in decibels, from two mean squares."""
-    return 10 * math.log10(signal / noise) if noise > 0 else math.inf
+    """Return the signal-to-quantization-noise ratio in decibels, from two mean squares.
+
+    No noise is inf, noise alone is -inf, and what is not a number stays so.
+    """
+    if noise == 0:
+        return math.inf
+    ratio = signal / noise
+    return 10 * math.log10(ratio) if ratio != 0 else -math.inf

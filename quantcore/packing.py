@@ -53,14 +53,7 @@ def unpack(packed: PackedWeight, grid: IntGrid) -> QuantizedWeight:
     Raises:
         PackingError: The three tensors do not fit each other.
     """
-    features_in = packed.qweight.shape[0] * WORD // grid.bits
-    groups, features_out = packed.scales.shape
-    fits = packed.qweight.shape[1] == features_out and groups == grid.groups(features_in)
-    if not fits or packed.qzeros.shape != (groups, features_out * grid.bits // WORD):
-        raise PackingError(
-            f"qweight {tuple(packed.qweight.shape)}, qzeros {tuple(packed.qzeros.shape)} and "
-            f"scales {tuple(packed.scales.shape)} are not one Linear of {grid}."
-        )
+    _check_fit(packed, grid)
     return QuantizedWeight(
         unpack_rows(packed.qweight, grid.bits).t().contiguous(),
         packed.scales.t().contiguous(),
@@ -123,6 +116,28 @@ def _unpack_straddling(words: Tensor, bits: int) -> Tensor:
             value = value | (wide[:, word + 1] << (WORD - shift))
         codes[:, code] = (value & (2**bits - 1)).to(torch.uint8)
     return codes.reshape(-1, columns)
+
+
+def _check_fit(packed: PackedWeight, grid: IntGrid) -> None:
+    """Refuse tensors that are not one Linear of this grid.
+
+    Each shape is spoiled by one number, so the whole is compared with what O and I ask for.
+    """
+    words, features_out = (*packed.qweight.shape, 0, 0)[:2]
+    features_in = words * WORD // grid.bits
+    groups = 1 if grid.group_size == -1 else features_in // grid.group_size
+    expected = (
+        (features_in * grid.bits // WORD, features_out),
+        (groups, features_out * grid.bits // WORD),
+        (groups, features_out),
+    )
+    whole = grid.group_size == -1 or features_in == groups * grid.group_size
+    if not whole or tuple(tuple(tensor.shape) for tensor in packed) != expected:
+        raise PackingError(
+            f"qweight {tuple(packed.qweight.shape)}, qzeros {tuple(packed.qzeros.shape)} and "
+            f"scales {tuple(packed.scales.shape)} are not one Linear of {grid}: the file is "
+            "damaged, or its configuration belongs to another one."
+        )
 
 
 def _check_words(features_in: int, features_out: int, grid: IntGrid) -> None:

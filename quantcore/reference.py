@@ -19,8 +19,9 @@ def quantize_group(
     offsets: Sequence[float],
     alpha: float,
     beta: float,
+    *,
     bits: int,
-    symmetric: bool,  # noqa: FBT001 -- the tests call it by position of a strategy
+    symmetric: bool,
 ) -> tuple[list[int], float, int]:
     """Return (codes, scale, zero point) of one group (arXiv:2309.05516, eq. 3 and 4).
 

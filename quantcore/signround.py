@@ -5,14 +5,15 @@ learned about each weight matrix: V, an offset within a code (eq. 3), and alpha 
 of the upper and lower range that are kept (eq. 4).  They start as plain round-to-nearest, and move
 by the sign of their gradient alone (eq. 5), with a rate that falls linearly to nothing.
 
-V needs no bound of its own: with the default rate of 1/iters the whole travel is
-(iters + 1) / (2 * iters), so it ends within ±0.5 as the paper demands.
+V needs no bound of its own: with the default rate of 1/iters it travels (iters + 1) / (2 * iters)
+at most, so it keeps to the paper's ±0.5 but for half of one step.
 
 The gradient is written by hand (`_SnapToGrid`).  Autograd would keep W / s, its rounded and its
 clipped copy for each Linear until the backward pass; here they are computed again, and a block of
 a 7B model needs 2.8 GB less.  A test holds it against autograd's own.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
-from quantcore.errors import GridError, NonFiniteWeightError
+from quantcore.errors import NonFiniteWeightError, ScheduleError, WeightRangeError
 from quantcore.grid import IntGrid, QuantizedWeight, Range, Step, fit_step, range_of
 
 
@@ -32,7 +33,7 @@ class SignRound:
     Attributes:
         iters: Steps of sign descent; 0 is round-to-nearest.
         batch_size: Samples a step.
-        lr: First rate of V, alpha and beta, in codes; None for the peer-tested default.
+        lr: First rate of V (in codes), alpha and beta; None for 1/iters (`rate` says when twice).
         seed: Key of every draw.
         holdout: Samples, at most an eighth of the set, on which candidates are judged.
         checks: How many candidates are judged, evenly spaced over the second half of the steps.
@@ -49,15 +50,15 @@ class SignRound:
         """Refuse counts that mean nothing.
 
         Raises:
-            GridError: A negative count, or a rate that is not positive.
+            ScheduleError: A negative count, or a rate that is not positive and finite.
         """
         if self.iters < 0 or min(self.batch_size, self.holdout, self.checks) < 1:
-            raise GridError(
+            raise ScheduleError(
                 f"iters={self.iters} must be 0 or more, and batch_size={self.batch_size}, "
                 f"holdout={self.holdout} and checks={self.checks} at least 1."
             )
-        if self.lr is not None and self.lr <= 0:
-            raise GridError(f"lr={self.lr} must be above 0, or None for 1/iters.")
+        if self.lr is not None and not 0 < self.lr < math.inf:
+            raise ScheduleError(f"lr={self.lr} must be above 0 and finite, or None for 1/iters.")
 
     def rate(self, iteration: int, bits: int) -> float:
         """Return the rate of one step: linear from the first to nothing.
@@ -94,17 +95,23 @@ class GroupedWeight:
 
 
 def grouped(name: str, weight_OI: Tensor, grid: IntGrid) -> GroupedWeight:
-    """Cut a weight into groups.
+    """Cut a weight into groups, and refuse one that no rounding can hold.
 
     Raises:
         GroupSizeError: The group size does not divide the input features.
         NonFiniteWeightError: The weight holds NaN or inf.
+        WeightRangeError: A scale would not fit float16.
     """
     broken = weight_OI.numel() - int(torch.isfinite(weight_OI).sum())
     if broken:
         raise NonFiniteWeightError(name=name, count=broken, total=weight_OI.numel())
     weight_OGS = grid.split(weight_OI)
-    return GroupedWeight(weight_OGS, range_of(weight_OGS))
+    weight = GroupedWeight(weight_OGS, range_of(weight_OGS))
+    # alpha and beta only ever shrink a range, so what fits here fits at every step.
+    if not torch.isfinite(_nearest_step(weight, grid).scale_OG1).all():
+        largest = float(weight_OI.abs().max())
+        raise WeightRangeError(name=name, largest=largest, bits=grid.bits)
+    return weight
 
 
 def start(weight: GroupedWeight) -> Rounding:
@@ -140,10 +147,10 @@ def round_to_nearest(name: str, weight_OI: Tensor, grid: IntGrid) -> QuantizedWe
     Raises:
         GroupSizeError: The group size does not divide the input features.
         NonFiniteWeightError: The weight holds NaN or inf.
+        WeightRangeError: A scale would not fit float16.
     """
     weight = grouped(name, weight_OI, grid)
-    whole_OG1 = torch.ones_like(weight.extent.low_OG1)
-    return _codes(weight, 0.0, fit_step(weight.extent, whole_OG1, whole_OG1, grid), grid)
+    return _codes(weight, 0.0, _nearest_step(weight, grid), grid)
 
 
 @torch.no_grad()
@@ -159,6 +166,12 @@ def sign_step(roundings: Mapping[str, Rounding], rate: float) -> None:
                 parameter.grad = None
         rounding.alpha_OG1.clamp_(0, 1)
         rounding.beta_OG1.clamp_(0, 1)
+
+
+def _nearest_step(weight: GroupedWeight, grid: IntGrid) -> Step:
+    """Return the step that keeps the whole range: alpha = beta = 1."""
+    whole_OG1 = torch.ones_like(weight.extent.low_OG1)
+    return fit_step(weight.extent, whole_OG1, whole_OG1, grid)
 
 
 def _unclipped(weight_OGS: Tensor, v_OGS: Tensor | float, step: Step) -> Tensor:
