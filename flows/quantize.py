@@ -9,10 +9,6 @@ is in the store, or run elsewhere.
 from pathlib import Path
 
 from prefect import flow
-from tasks.calibrate import collect_samples
-from tasks.evaluate import text_fidelity
-from tasks.export import export_checkpoint
-from tasks.verify import verify_export
 
 from flows import report
 from flows.errors import VerificationError
@@ -20,10 +16,15 @@ from flows.recipe import Recipe, Variant
 from flows.results import RunResult, VariantResult
 from flows.segment import cut, quantize_segment
 from infra.models.source import ModelSource
+from tasks.calibrate import collect_samples
+from tasks.evaluate import text_fidelity
+from tasks.export import export_checkpoint
 from tasks.finished import find_export
 from tasks.preflight import look_before
+from tasks.progress import say
 from tasks.resolve import resolve_model
 from tasks.specs import BlockRecord, ExportResult, SegmentPlan
+from tasks.verify import verify_export
 
 
 @flow(name="quantize", flow_run_name="{recipe.name}", persist_result=False)
@@ -58,7 +59,9 @@ def _make_variant(
 ) -> VariantResult:
     """Quantize the model on one calibration set, and prove what was written."""
     how, compute = recipe.quantization, recipe.compute
-    samples = variant.calibration and collect_samples(variant.calibration, source, store_root)
+    chosen = variant.calibration
+    say(f"{variant.name}: {'rounding to nearest' if chosen is None else 'drawing samples'}")
+    samples = None if chosen is None else collect_samples(chosen, source, store_root)
     records: tuple[BlockRecord, ...] = ()
     for run in runs:
         records += quantize_segment(
@@ -76,15 +79,19 @@ def _make_variant(
         )
     report.publish_blocks(variant.name, records)
 
+    say(f"{variant.name}: exporting to {variant.export.output_dir}")
     wanted = report.completed(report.request(recipe, variant), samples, records)
     result = find_export(source, wanted) or export_checkpoint(
         source, records, how, wanted.export, wanted.provenance, store_root
     )
+    say(f"{variant.name}: verifying the export")
     verification = verify_export(source, records, how, result, compute, store_root)
     _require(verification.problems, result)
 
     text = recipe.evaluation.text
-    fidelity = text and text_fidelity(source, records, how, text, compute, store_root)
+    if text is not None:
+        say(f"{variant.name}: comparing with the 16-bit model on {text.name} text")
+    fidelity = None if text is None else text_fidelity(source, records, text, compute, store_root)
     return VariantResult(
         name=variant.name,
         blocks=records,

@@ -31,11 +31,7 @@ def block_line(variant: str, record: BlockRecord, blocks: int) -> str:
     head = f"{variant}: block {record.block + 1} of {blocks}"
     if record.reused:
         return f"{head}: taken from the store"
-    loss = ""
-    if record.loss_before is not None and record.loss_after is not None:
-        loss = f": held-out loss {record.loss_before:.4g} -> {record.loss_after:.4g}"
-    fallback = f", kept round-to-nearest ({record.fallback})" if record.fallback else ""
-    return f"{head}{loss}{fallback}, {record.seconds:.1f} s"
+    return f"{head}: {_outcome(record)}, {record.seconds:.1f} s"
 
 
 def block_rows(records: Sequence[BlockRecord]) -> list[dict[str, Any]]:
@@ -127,9 +123,25 @@ def completed(
     """Return ``wanted`` with what is known when all blocks are done."""
     told = {
         "calibration": None if samples is None else samples.report,
-        "blocks": [record.ref.sha256 for record in records],
+        "blocks": [_fate(record) for record in records],
     }
     return ExportRequest(export=wanted.export, provenance=wanted.provenance | told)
+
+
+def _fate(record: BlockRecord) -> dict[str, Any]:
+    """Return what is published of a block: what another run of the recipe would find again."""
+    told = {"block", "loss_before", "loss_after", "chosen_iteration", "fallback"}
+    return record.model_dump(mode="json", include=told) | {"codes_sha256": record.ref.sha256}
+
+
+def _outcome(record: BlockRecord) -> str:
+    """Return what became of a block's held-out error."""
+    if record.loss_before is None or record.loss_after is None:
+        return "rounded to nearest"
+    if record.fallback:
+        return f"held-out loss {record.loss_before:.4g}; {record.fallback}"
+    gain = 1 - record.loss_after / record.loss_before if record.loss_before else 0.0
+    return f"held-out loss {record.loss_before:.4g} -> {record.loss_after:.4g} ({-gain:+.0%})"
 
 
 def _line(cells: Iterable[str]) -> str:

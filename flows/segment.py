@@ -30,6 +30,7 @@ def quantize_segment(plan: SegmentPlan) -> tuple[BlockRecord, ...]:
         key=report.artifact_key("segment", plan.variant, str(plan.first_block + 1)),
         description=f"{plan.title}: share of blocks that are done",
     )
+    assert isinstance(bar, UUID)  # noqa: S101 -- a coroutine only where there is an event loop
     with quantize.open_segment(plan) as segment:
         return tuple(
             _one_block(plan, segment, block, bar)

@@ -1,0 +1,169 @@
+"""The commands; what they do is in the modules beside this one.
+
+Those are imported inside the commands, and what runs a recipe only when the recipe is sound: torch,
+transformers and Prefect take seconds to import, and neither `--help` nor a typing error should.
+"""
+
+# ruff: noqa: PLC0415 -- see above
+
+from pathlib import Path
+
+import typer
+
+from flows.cli import flags, pages
+from flows.cli.session import Session
+
+app = typer.Typer(
+    name="roundhouse",
+    help=pages.ROUNDHOUSE,
+    epilog=pages.EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+HERE = Path(".roundhouse")
+
+
+@app.callback()
+def _roundhouse(*, version: flags.Version = False) -> None:
+    """Flags of the program itself; ``version`` acts by its callback."""
+
+
+@app.command(epilog=pages.QUANTIZE_EXAMPLES)
+def quantize(  # noqa: PLR0913 -- a command line is its flags
+    *,
+    model: flags.Model,
+    output_dir: flags.OutputDir,
+    revision: flags.Revision = None,
+    formats: flags.Formats = "auto_round,auto_gptq",
+    calibration: flags.Calibration = None,
+    images: flags.Images = None,
+    nsamples: flags.Nsamples = 512,
+    seqlen: flags.Seqlen = 2048,
+    held_out: flags.HeldOut = None,
+    bits: flags.Bits = 4,
+    group_size: flags.GroupSize = 128,
+    sym: flags.Sym = True,
+    iters: flags.Iters = 1000,
+    batch_size: flags.BatchSize = 8,
+    lr: flags.Lr = None,
+    seed: flags.Seed = 42,
+    segments: flags.Segments = 1,
+    device: flags.Device = "auto",
+    dtype: flags.Dtype = "auto",
+    threads: flags.Threads = None,
+    workspace: flags.Workspace = HERE,
+    keep_server: flags.KeepServer = True,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Quantize one model on one calibration set, and verify what is written."""
+    from flows.cli import arguments
+    from flows.cli.exits import Exit, finish
+
+    asked = arguments.Asked(
+        model=model,
+        revision=revision,
+        data=arguments.Data(calibration, images, nsamples, seqlen),
+        quantization={
+            "bits": bits, "group_size": group_size, "symmetric": sym, "iters": iters,
+            "batch_size": batch_size, "lr": lr, "seed": seed, "segments": segments,
+        },
+        formats=formats,
+        output_dir=output_dir,
+        compute={"device": device, "dtype": dtype, "threads": threads},
+        held_out=held_out,
+    )  # fmt: skip
+    session = Session(workspace, keep_server, verbose)
+
+    def command() -> Exit:
+        recipe = arguments.to_recipe(asked)
+        from flows.cli import execute
+
+        return execute.run_recipe(recipe, session)
+
+    raise typer.Exit(finish(command, verbose=verbose, after_interrupt=session.after_interrupt))
+
+
+@app.command(epilog=pages.RUN_EXAMPLES)
+def run(
+    recipe: flags.Recipe,
+    overrides: flags.Overrides = None,
+    *,
+    workspace: flags.Workspace = HERE,
+    keep_server: flags.KeepServer = True,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Run a whole recipe: all its variants, formats and checks."""
+    from flows import recipefile
+    from flows.cli.exits import Exit, finish
+
+    session = Session(workspace, keep_server, verbose)
+
+    def command() -> Exit:
+        checked = recipefile.load(recipe, overrides or ())
+        from flows.cli import execute
+
+        return execute.run_recipe(checked, session)
+
+    raise typer.Exit(finish(command, verbose=verbose, after_interrupt=session.after_interrupt))
+
+
+@app.command(epilog=pages.INSPECT_EXAMPLES)
+def inspect(
+    folder: flags.Folder,
+    *,
+    json: flags.Json = False,
+    digests: flags.Digests = True,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Tell what a checkpoint holds, and whether it is sound."""
+    from flows.cli import inspection
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        return inspection.show(folder, as_json=json, check_digests=digests)
+
+    raise typer.Exit(finish(command, verbose=verbose))
+
+
+@app.command(epilog=pages.DEMO_EXAMPLES)
+def demo(
+    overrides: flags.Overrides = None,
+    *,
+    fresh: flags.Fresh = False,
+    workspace: flags.Workspace = HERE,
+    keep_server: flags.KeepServer = True,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Quantize the packaged demo model on generated data: the whole pipeline, in minutes."""
+    from flows.cli import demo as demonstration
+    from flows.cli.exits import Exit, finish
+
+    session = Session(workspace, keep_server, verbose)
+
+    def command() -> Exit:
+        return demonstration.run(session, overrides or (), fresh=fresh)
+
+    raise typer.Exit(finish(command, verbose=verbose, after_interrupt=session.after_interrupt))
+
+
+@app.command()
+def ui(
+    *, stop: flags.Stop = False, workspace: flags.Workspace = HERE, verbose: flags.Verbose = False
+) -> None:
+    """Start the Prefect server that has the pages of all runs, or stop it."""
+    from flows.cli import serve
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        return serve.stop(workspace) if stop else serve.start(workspace)
+
+    raise typer.Exit(finish(command, verbose=verbose))
+
+
+def _kept(workspace: Path) -> str:
+    return (
+        f"Finished blocks are kept in {workspace / 'store'}; the same command goes on from there."
+    )

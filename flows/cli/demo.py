@@ -1,0 +1,74 @@
+"""`roundhouse demo`: the whole pipeline on the small trained model that Roundhouse carries."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from flows import recipefile
+from flows.cli import execute
+from flows.cli.exits import Exit
+from flows.cli.session import Session
+from infra.demo import MODEL_DIR
+from infra.demo.datasets import write_conversation_set, write_text_set
+from infra.files import explaining
+
+ROWS, HELD_OUT_ROWS = 256, 64
+CALIBRATION_SEED, HELD_OUT_SEED = 1001, 2002  # far from the seeds of the training
+
+HOW_TO_LOAD = """\
+Load one (auto_round: pip install auto-round; auto_gptq: pip install optimum gptqmodel):
+
+    from transformers import AutoProcessor, Qwen2VLForConditionalGeneration
+    folder = "{folder}"
+    model = Qwen2VLForConditionalGeneration.from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+"""
+
+
+def run(session: Session, overrides: Sequence[str], *, fresh: bool) -> Exit:
+    """Write the data, run the recipe, and show what came of it.
+
+    Raises:
+        FlowError: An override is wrong, or the server or the verification refuses.
+        InfraError: The disk refuses.
+    """
+    folder = session.workspace.absolute() / "demo"
+    if fresh and folder.exists():
+        with explaining(folder, "removing"):
+            shutil.rmtree(folder)
+    recipe = recipefile.load("demo", (*_places(folder), *overrides))
+    write_data(folder / "data")
+    result = execute.execute(recipe, session)
+    execute.show(recipe, result)
+    console = Console(soft_wrap=True, highlight=False)
+    size = (MODEL_DIR / "model.safetensors").stat().st_size
+    console.print(f"The 16-bit weights take {size / (1 << 20):.1f} MiB.\n", markup=False)
+    chosen = result.variants[0].export.folders
+    console.print(HOW_TO_LOAD.format(folder=next(iter(chosen.values()))), markup=False)
+    return Exit.OK
+
+
+def write_data(folder: Path) -> None:
+    """Write the calibration sets and the held-out text; the same bytes each time.
+
+    Raises:
+        StorageError: They cannot be written.
+    """
+    with explaining(folder, "writing"):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text_set(folder / "calibration.jsonl", count=ROWS, seed=CALIBRATION_SEED)
+        write_text_set(folder / "held_out.jsonl", count=HELD_OUT_ROWS, seed=HELD_OUT_SEED)
+        write_conversation_set(folder / "conversations", count=ROWS, seed=CALIBRATION_SEED)
+
+
+def _places(folder: Path) -> tuple[str, ...]:
+    """Return the overrides that put the demo into its workspace."""
+    data = folder / "data"
+    return (
+        f"calibration.pile.source={data / 'calibration.jsonl'}",
+        f"calibration.llava.source={data / 'conversations' / 'conversations.json'}",
+        f"evaluation.text.source={data / 'held_out.jsonl'}",
+        f"export.output_dir={folder / 'checkpoints'}",
+    )

@@ -1,0 +1,123 @@
+"""How a command ends: exit codes, errors as one paragraph, and a clean stop on a signal.
+
+A traceback is for those who maintain Roundhouse; everyone else needs the value, the place and the
+remedy.  Errors that are raised on purpose carry these in their message, and it is printed as it is.
+"""
+
+import contextlib
+import enum
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+from rich.console import Console
+
+from flows.errors import FlowError, RecipeError, ServerError, VerificationError
+from infra.errors import (
+    HubUnreachableError,
+    InfraError,
+    OutputExistsError,
+    StorageError,
+    StoreError,
+)
+from quantcore.errors import GridError, QuantcoreError
+
+
+class Exit(enum.IntEnum):
+    """What the exit code of a command means."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    INPUT = 3
+    VERIFICATION = 4
+    ENVIRONMENT = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+MEANINGS = {
+    Exit.OK: "done",
+    Exit.BUG: "an error that nobody foresaw: please report it",
+    Exit.USAGE: "a flag, a recipe or an override does not say what it must",
+    Exit.INPUT: "the model or the data cannot be used as they are",
+    Exit.VERIFICATION: "a checkpoint is not sound, or not what was computed",
+    Exit.ENVIRONMENT: "disk, permission, network, server, or an output folder in use",
+    Exit.INTERRUPTED: "interrupted (Ctrl-C, SIGINT)",
+    Exit.TERMINATED: "terminated (SIGTERM)",
+}
+
+_CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
+    ((RecipeError, GridError), Exit.USAGE),
+    (VerificationError, Exit.VERIFICATION),
+    (
+        (StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
+        Exit.ENVIRONMENT,
+    ),
+    ((InfraError, QuantcoreError), Exit.INPUT),
+    ((OSError, MemoryError), Exit.ENVIRONMENT),
+)
+EXPECTED = (FlowError, InfraError, QuantcoreError)
+
+
+class Terminated(BaseException):
+    """SIGTERM came in."""
+
+
+def code_of(error: BaseException) -> Exit:
+    """Return the exit code that ``error`` ends a command with."""
+    return next((code for kinds, code in _CODES if isinstance(error, kinds)), Exit.BUG)
+
+
+def finish(command: Callable[[], Exit], *, verbose: bool, after_interrupt: str = "") -> Exit:
+    """Run ``command`` and return how it ended; whatever it raises is told on standard error.
+
+    Args:
+        command: What to run.
+        verbose: Print tracebacks, too.
+        after_interrupt: What a person should know who has just stopped it.
+    """
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        with _sigterm_raises():
+            return command()
+    except (KeyboardInterrupt, Terminated) as stopped:
+        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
+        console.print(f"{code.name.capitalize()}. {after_interrupt}".rstrip(), markup=False)
+        return code
+    except Exception as error:  # noqa: BLE001 -- the one place where everything ends
+        if verbose:
+            traceback.print_exception(error, file=sys.stderr)
+        console.print(told(error), markup=False)
+        return code_of(error)
+
+
+def told(error: Exception) -> str:
+    """Return the paragraph that ``error`` is told in."""
+    text = " ".join(str(error).split())
+    if isinstance(error, EXPECTED):
+        return f"Error: {text}"
+    if isinstance(error, MemoryError):
+        return "Error: no memory is left. Lower --batch-size or compute.activation_gib."
+    if isinstance(error, OSError):
+        return f"Error: {text or type(error).__name__}. The system refused; --verbose tells where."
+    return (
+        f"Error: {type(error).__name__}: {text}. Nobody foresaw this; please report it with what "
+        "--verbose prints. What was finished is kept."
+    )
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that a stop unwinds like Ctrl-C and leaves nothing."""
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

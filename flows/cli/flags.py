@@ -1,0 +1,153 @@
+"""The flags of the commands: what each is called, takes and means."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.pages import DATA, HOW, RUNNING, WHAT
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's form of a callback
+    if wanted:
+        typer.echo(f"roundhouse {version('roundhouse')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+]
+
+Model = Annotated[str, typer.Option(help="Folder, Hub id, or packaged:demo.", rich_help_panel=WHAT)]
+Revision = Annotated[
+    str | None, typer.Option(help="Hub: branch, tag or commit.", rich_help_panel=WHAT)
+]
+OutputDir = Annotated[
+    Path,
+    typer.Option(
+        help="Folder that gets auto_round/ and auto_gptq/.  Nothing is overwritten.",
+        rich_help_panel=WHAT,
+    ),
+]
+Formats = Annotated[
+    str, typer.Option("--format", help="Formats, with commas between.", rich_help_panel=WHAT)
+]
+
+Calibration = Annotated[
+    str | None,
+    typer.Option(
+        help="Samples to learn from: pile, llava, a file or folder (.jsonl, .json, .parquet, "
+        ".txt), or a Hub id.  Rows with `conversations` are image+text, others plain text.",
+        rich_help_panel=DATA,
+    ),
+]
+Images = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder of the pictures of image+text rows; by default images/ beside the rows.",
+        rich_help_panel=DATA,
+    ),
+]
+Nsamples = Annotated[
+    int, typer.Option("--nsamples", "--nsample", help="Samples, exactly.", rich_help_panel=DATA)
+]
+Seqlen = Annotated[
+    int,
+    typer.Option(
+        help="Tokens a sample: exactly so many for text, at most for image+text.",
+        rich_help_panel=DATA,
+    ),
+]
+HeldOut = Annotated[
+    str | None,
+    typer.Option(
+        help="Text that is not learned from, for perplexity and KL against the 16-bit model.",
+        rich_help_panel=DATA,
+    ),
+]
+
+Bits = Annotated[int, typer.Option(help="Bits a weight: 2, 3, 4 or 8.", rich_help_panel=HOW)]
+GroupSize = Annotated[
+    int,
+    typer.Option(
+        help="Weights that share a scale: 32, 64, 128; -1: a whole row.", rich_help_panel=HOW
+    ),
+]
+Sym = Annotated[
+    bool, typer.Option("--sym/--asym", help="Symmetric grid, or not.", rich_help_panel=HOW)
+]
+Iters = Annotated[
+    int,
+    typer.Option(
+        help="Steps of sign descent a block; 0: round to nearest, without samples.",
+        rich_help_panel=HOW,
+    ),
+]
+BatchSize = Annotated[int, typer.Option(help="Samples a step.", rich_help_panel=HOW)]
+Lr = Annotated[
+    float | None,
+    typer.Option(help="First step length, in codes.", show_default="1/iters", rich_help_panel=HOW),
+]
+Seed = Annotated[int, typer.Option(help="Order of samples and batches.", rich_help_panel=HOW)]
+Segments = Annotated[
+    int,
+    typer.Option(help="Independent runs of blocks; 1: the sequential method.", rich_help_panel=HOW),
+]
+
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=RUNNING)]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        help="Precision of the forward pass: auto, float32 or bfloat16.", rich_help_panel=RUNNING
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="CPU threads.", show_default="torch decides", rich_help_panel=RUNNING),
+]
+Workspace = Annotated[
+    Path,
+    typer.Option(
+        envvar="ROUNDHOUSE_WORKSPACE",
+        help="Folder of the artifact store, where finished blocks are kept, and of the server.",
+        rich_help_panel=RUNNING,
+    ),
+]
+KeepServer = Annotated[
+    bool,
+    typer.Option(
+        "--keep-server/--no-keep-server",
+        help="Leave the Prefect server running, with the page of the run, or stop it at the end.  "
+        "One that PREFECT_API_URL or a Prefect profile names is used as it is, and never stopped.",
+        rich_help_panel=RUNNING,
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", help="Print Prefect's log and tracebacks.", rich_help_panel=RUNNING),
+]
+
+Recipe = Annotated[str, typer.Argument(help="A YAML file, or the name of a packaged recipe.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one value; may be given again.  Values are YAML; an item of a list is named "
+        "by its number or its name, as in calibration.pile.nsamples=64.",
+    ),
+]
+Folder = Annotated[Path, typer.Argument(help="A checkpoint's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+Digests = Annotated[
+    bool,
+    typer.Option("--digests/--no-digests", help="Read every byte to compare it with SHA256SUMS."),
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Remove what an earlier demo wrote and start over.")
+]
+Stop = Annotated[bool, typer.Option("--stop", help="Stop the server instead.")]

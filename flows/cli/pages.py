@@ -1,0 +1,64 @@
+"""The prose of `--help`."""
+
+WHAT, DATA, HOW, RUNNING = "What", "Data", "How", "Running"
+
+
+def page(text: str) -> str:
+    """Return ``text`` with one line a paragraph, which the help page wraps itself."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+ROUNDHOUSE = page("""
+Turn a vision-language model into verified INT4 checkpoints.
+
+One recipe in: a model, calibration data, a grid.  Out come checkpoints in the auto_round and
+auto_gptq formats, read back and compared bit for bit before anybody may use them.  Blocks are kept
+as they are finished: a run that was stopped goes on from there when the same command is given.
+
+Start with [bold]roundhouse demo[/bold].
+""")
+
+EXIT_CODES = page("""
+[bold]Exit codes[/bold]: 0 done; 1 an unforeseen error; 2 a flag or a recipe does not say what it
+must; 3 the model or the data cannot be used; 4 a checkpoint is not sound; 5 disk, permission,
+network, server, or an output folder in use; 130 interrupted (SIGINT); 143 terminated (SIGTERM).
+""")
+
+QUANTIZE_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse quantize --model Qwen/Qwen2-VL-7B-Instruct --calibration pile --output-dir out
+
+roundhouse quantize --model ./my-model --calibration rows.json --images ./pictures
+--nsamples 128 --seqlen 1024 --iters 200 --device cuda --output-dir out
+
+roundhouse quantize --model ./my-model --iters 0 --output-dir out   (round to nearest)
+
+The model is read block by block: memory is about one block and the activations of the samples.
+""")
+
+RUN_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse run qwen2-vl-7b-instruct --set compute.device=cuda
+
+roundhouse run my-recipe.yaml --set quantization.iters=200 --set calibration.pile.nsamples=64
+
+[bold]Packaged recipes[/bold]: demo, qwen2-vl-7b-instruct.  Several calibration sets give several
+variants, each in a folder of its name below export.output_dir.  Paths in a recipe are relative to
+its file; those in --set, and in packaged recipes, to the current folder.
+""")
+
+INSPECT_EXAMPLES = page("""
+[bold]Example[/bold]: roundhouse inspect out/auto_gptq --json
+
+Exits with 0 if the checkpoint is sound, and with 4 if it is not.  16-bit checkpoints can be
+inspected, too.
+""")
+
+DEMO_EXAMPLES = page("""
+[bold]A faster look[/bold]: roundhouse demo --set quantization.iters=20
+
+Writes generated texts, pictures and conversations below the workspace, quantizes the model once
+for each kind of data, and compares both results with the 16-bit model on held-out text.
+""")
