@@ -12,7 +12,7 @@ InfraError
 │   ├── UnknownRevisionError    the repository has no such branch, tag or commit
 │   ├── FolderRevisionError     a revision was asked of a folder, which has none
 │   ├── HubUnreachableError     the Hub does not answer, and what is cached does not suffice
-│   ├── ModelConfigError        config.json is missing or no JSON object
+│   ├── ModelConfigError        config.json is missing, damaged, or of another model
 │   └── WeightsError            the weights cannot be used as they are
 │       ├── NoWeightsError      there are no safetensors weights
 │       ├── BadIndexError       the index of the shards is damaged, or belongs to others
@@ -216,7 +216,7 @@ class HubUnreachableError(ModelError):
 
 
 class ModelConfigError(ModelError):
-    """The model's config.json is missing or no JSON object."""
+    """The model's config.json is missing, no JSON object, or belongs to another model."""
 
 
 class WeightsError(ModelError):

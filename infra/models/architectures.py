@@ -18,8 +18,10 @@ def for_config(config: Mapping[str, Any], names: Sequence[str]) -> Qwen2VL:
 
     Raises:
         UnknownArchitectureError: The first of its ``architectures`` is not a known one.
+        ModelConfigError: A value of the config is not of its kind.
     """
-    architectures = config.get("architectures") or ["(none named)"]
-    if architectures[0] not in KNOWN:
-        raise UnknownArchitectureError(name=str(architectures[0]), known=sorted(KNOWN))
-    return KNOWN[architectures[0]].of(config, names)
+    named = config.get("architectures") or ["(none named)"]
+    name = str(named[0]) if isinstance(named, list) else str(named)
+    if name not in KNOWN:
+        raise UnknownArchitectureError(name=name, known=sorted(KNOWN))
+    return KNOWN[name].of(config, names)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from torch import Tensor, nn
 from torch.func import functional_call
 from transformers import Qwen2VLConfig
@@ -25,6 +26,7 @@ from transformers.models.qwen2_vl.modeling_qwen2_vl import (
 )
 
 from infra.calibration.sample import Sample
+from infra.errors import ModelConfigError
 from infra.models.tensors import Tensors
 
 LINEARS = (
@@ -36,6 +38,7 @@ LINEARS = (
     "mlp.up_proj",
     "mlp.down_proj",
 )
+HEAD = "lm_head.weight"
 VOCABULARY_SLICE = 16384  # rows of the output head that are widened to the compute dtype at a time
 
 
@@ -131,12 +134,27 @@ class Qwen2VL:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], names: Sequence[str]) -> "Qwen2VL":
-        """Read a config and the tensor names it goes with."""
-        resaved = any(name.startswith("model.language_model.") for name in names)
+        """Read a config and the tensor names it goes with.
+
+        Some versions of transformers save new names for one tower and old ones for the other, so
+        each tower is asked for by itself.
+
+        Raises:
+            ModelConfigError: A value of the config is not of its kind.
+        """
+        try:
+            parsed = Qwen2VLConfig(**{**config, "attn_implementation": "sdpa"})
+        except StrictDataclassError as error:
+            raise ModelConfigError(
+                f"config.json describes no Qwen2-VL model: {' '.join(str(error).split())} "
+                "Fetch it again from where the model came."
+            ) from error
+        new_text = any(name.startswith("model.language_model.") for name in names)
+        new_vision = any(name.startswith("model.visual.") for name in names)
         return cls(
-            Qwen2VLConfig(**config, attn_implementation="sdpa"),
-            "model.language_model." if resaved else "model.",
-            "model.visual." if resaved else "visual.",
+            parsed,
+            "model.language_model." if new_text else "model.",
+            "model.visual." if new_vision else "visual.",
         )
 
     @property
@@ -178,20 +196,35 @@ class Qwen2VL:
         return DecoderBlock(linears, layer.eval(), prefix)
 
     def head(self, index: Tensors, place: Place) -> Head:
-        """Load the final norm and the output head (the embeddings, where they are tied)."""
+        """Load the final norm and the output head (the embeddings, where they are tied).
+
+        Raises:
+            UnknownTensorError: There is no head, and the config does not say that it is tied.
+        """
         text = self.config.text_config
         with torch.device("meta"):
             norm = Qwen2VLRMSNorm(text.hidden_size, eps=text.rms_norm_eps)
         _fill(norm, index, f"{self.text_prefix}norm.", place)
-        untied = "lm_head.weight" in index.names
-        name = "lm_head.weight" if untied else f"{self.text_prefix}embed_tokens.weight"
+        tied = self.config.tie_word_embeddings and HEAD not in index.names
+        name = f"{self.text_prefix}embed_tokens.weight" if tied else HEAD
         return Head(norm, index.load(name).to(place.device), place)
 
 
 def _fill(module: nn.Module, index: Tensors, prefix: str, place: Place) -> dict[str, Tensor]:
-    """Give a meta module its weights in the compute dtype; return them as the source has them."""
-    names = [prefix + name for name in module.state_dict()]
-    source = index.load_many(names)
+    """Give a meta module its weights in the compute dtype; return them as the source has them.
+
+    Raises:
+        UnknownTensorError: A weight is in no file.
+        ModelConfigError: A weight has another shape than the config gives it.
+    """
+    wanted = {prefix + name: tensor.shape for name, tensor in module.state_dict().items()}
+    source = index.load_many(wanted)
+    for name, shape in wanted.items():
+        if source[name].shape != shape:
+            raise ModelConfigError(
+                f"{name} is {list(source[name].shape)}, and config.json makes it {list(shape)}: "
+                "config.json belongs to another model. Fetch both from one revision."
+            )
     module.load_state_dict(
         {name.removeprefix(prefix): t.to(place.device, place.dtype) for name, t in source.items()},
         assign=True,
