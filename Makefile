@@ -1,0 +1,46 @@
+# Thin on purpose: each target is a command that could be typed.  All of them set up .venv first,
+# which takes minutes once and nothing afterwards.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PEERS := .venv-peers/bin
+PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
+
+.PHONY: demo test lint test-peers bench ui clean
+
+demo: .venv/installed  ## quantize the packaged model on generated data, and print the outcome
+	@$(BIN)/roundhouse demo
+
+test: lint  ## all fast checks
+	@$(BIN)/python -m pytest -q --ignore=tests/peers
+
+lint: .venv/installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+test-peers: .venv-peers/installed demo  ## the real clients load what the demo wrote
+	@$(PEERS)/python -m pytest -q tests/peers --exports .roundhouse/demo/checkpoints/pile
+
+bench: .venv/installed  ## prints; reports that are kept are in benchmarks/results
+	@for script in benchmarks/*.py; do echo "$(BIN)/python $$script --help"; done
+
+ui: .venv/installed  ## the Prefect server with the pages of all runs
+	@$(BIN)/roundhouse ui
+
+clean: .venv/installed  ## stop the server; remove caches and .roundhouse with all finished blocks
+	@$(BIN)/roundhouse ui --stop
+	@rm -rf .roundhouse .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
+
+.venv/installed: pyproject.toml constraints.txt
+	@echo "Setting up .venv (once; takes minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv-peers/installed: pyproject.toml constraints-peers.txt
+	@echo "Setting up .venv-peers (once; takes minutes) ..."
+	@$(PYTHON) -m venv .venv-peers
+	@$(PEERS)/$(PIP_INSTALL) -r constraints-peers.txt
+	@touch $@
