@@ -45,12 +45,13 @@ def identity(pid: int) -> str | None:
     if PROC.is_dir():
         return _identity_from_proc(pid)
     shown = subprocess.run(
-        ["ps", "-ww", "-o", "lstart=,stat=,command=", "-p", str(pid)],  # noqa: S607 -- wherever the system keeps ps
+        ["ps", "-ww", "-o", "stat=,lstart=,command=", "-p", str(pid)],  # noqa: S607 -- wherever the system keeps ps
         capture_output=True,
         text=True,
         check=False,
     )
-    return " ".join(shown.stdout.split()) or None
+    state, *identifying = shown.stdout.split() or ["Z"]
+    return None if state.startswith("Z") else " ".join(identifying)
 
 
 def _identity_from_proc(pid: int) -> str | None:

@@ -38,16 +38,6 @@ class Exit(enum.IntEnum):
     TERMINATED = 143
 
 
-MEANINGS = {
-    Exit.OK: "done",
-    Exit.BUG: "an error that nobody foresaw: please report it",
-    Exit.USAGE: "a flag, a recipe or an override does not say what it must",
-    Exit.INPUT: "the model or the data cannot be used as they are",
-    Exit.VERIFICATION: "a checkpoint is not sound, or not what was computed",
-    Exit.ENVIRONMENT: "disk, permission, network, server, or an output folder in use",
-    Exit.INTERRUPTED: "interrupted (Ctrl-C, SIGINT)",
-    Exit.TERMINATED: "terminated (SIGTERM)",
-}
 
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
     ((RecipeError, GridError), Exit.USAGE),
@@ -81,7 +71,7 @@ def finish(command: Callable[[], Exit], *, verbose: bool, after_interrupt: str =
     """
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        with _sigterm_raises():
+        with _signals_raise():
             return command()
     except (KeyboardInterrupt, Terminated) as stopped:
         code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
@@ -110,14 +100,22 @@ def told(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that a stop unwinds like Ctrl-C and leaves nothing."""
+def _signals_raise() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into exceptions, so that a stop unwinds and leaves nothing behind.
+
+    SIGINT, too: a command that a script starts in the background inherits that it is ignored, and
+    whoever sends it to this process by its number means it.
+    """
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = (
+        (signal.SIGTERM, signal.signal(signal.SIGTERM, terminate)),
+        (signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler)),
+    )
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before:
+            signal.signal(number, handler)

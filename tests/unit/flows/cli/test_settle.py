@@ -1,0 +1,40 @@
+"""The environment is settled before anything is imported."""
+
+import subprocess
+import sys
+
+from flows.cli import settle
+
+
+def test_telemetry_is_off_unless_someone_has_decided() -> None:
+    """A user's own word counts."""
+    fresh: dict[str, str] = {}
+    decided = {"DO_NOT_TRACK": "0"}
+    settle(fresh)
+    settle(decided)
+
+    assert fresh["DO_NOT_TRACK"] == "1"
+    assert decided["DO_NOT_TRACK"] == "0"
+
+
+def test_no_proxy_stands_between_us_and_loopback() -> None:
+    """What the user excepts stays excepted; without a proxy nothing is set."""
+    behind = {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "intern.example"}
+    direct: dict[str, str] = {}
+    settle(behind)
+    settle(direct)
+
+    assert behind["no_proxy"] == "intern.example,127.0.0.1,localhost"
+    assert behind["NO_PROXY"] == "127.0.0.1,localhost"
+    assert "no_proxy" not in direct
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """`--help` answers at once."""
+    code = (
+        "import sys, flows.cli.app\n"
+        "print([m for m in ('torch', 'transformers', 'prefect', 'datasets') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert shown.stdout == "[]\n"

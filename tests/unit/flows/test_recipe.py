@@ -1,0 +1,145 @@
+"""What a recipe can ask for is frozen, described and checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from flows import recipefile
+from flows.errors import RecipeError
+from flows.recipe import Recipe
+from infra.demo import MODEL_DIR
+
+FIELDS = """
+benchmarks benchmarks.names benchmarks.source
+calibration calibration.data_files calibration.images calibration.kind
+calibration.max_image_pixels calibration.min_length calibration.name calibration.nsamples
+calibration.revision calibration.seed calibration.seqlen calibration.skip_bad_rows
+calibration.source calibration.split calibration.text_column
+compute compute.activation_gib compute.device compute.dtype compute.threads
+evaluation evaluation.text
+export export.formats export.max_shard_gib export.output_dir
+model model.revision model.source
+name
+publish publish.branch publish.gptq_branch publish.private publish.repo_id publish.tag
+quantization quantization.batch_size quantization.bits quantization.group_size
+quantization.holdout quantization.iters quantization.lr quantization.seed
+quantization.segments quantization.symmetric
+""".split()  # noqa: SIM905 -- one line a section
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
+
+
+def fields_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    """Yield each field's path and description; evaluation.text has those of calibration."""
+    for name, field in model.model_fields.items():
+        yield prefix + name, field.description
+        if prefix + name != "evaluation.text":
+            for inner in models_in(field.annotation):
+                yield from fields_of(inner, f"{prefix}{name}.")
+
+
+def document_of(**changes: Any) -> dict[str, Any]:
+    """Return a small sound recipe, with some of its sections exchanged."""
+    text = {"name": "t", "kind": "text", "source": "t.jsonl", "nsamples": 8, "seqlen": 64}
+    recipe = {
+        "name": "r",
+        "model": {"source": "m"},
+        "calibration": [text | {"seed": 1}],
+        "export": {"output_dir": "out"},
+    }
+    return recipe | changes
+
+
+def test_a_new_knob_is_a_decision() -> None:
+    """Whoever adds a field to a recipe adds it here, too."""
+    assert sorted(FIELDS) == sorted(path for path, _ in fields_of(Recipe))
+
+
+def test_every_field_is_described() -> None:
+    """Forms and errors show the description."""
+    assert [path for path, description in fields_of(Recipe) if not description] == []
+
+
+def test_a_recipe_survives_json() -> None:
+    """It is what Prefect stores as the parameter of a run."""
+    recipe = recipefile.check(document_of(), "here")
+
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe
+
+
+def test_one_set_is_written_straight_into_the_output_folder() -> None:
+    """`quantize --output-dir DIR` gives DIR/auto_round."""
+    (variant,) = recipefile.check(document_of(), "here").variants
+
+    assert (variant.name, variant.export.output_dir) == ("t", Path("out"))
+
+
+def test_several_sets_get_a_folder_each() -> None:
+    """Variants do not overwrite each other."""
+    sets = [document_of()["calibration"][0] | {"name": name} for name in ("a", "b")]
+    variants = recipefile.check(document_of(calibration=sets), "here").variants
+
+    assert [v.export.output_dir for v in variants] == [Path("out/a"), Path("out/b")]
+
+
+def test_round_to_nearest_is_one_variant_without_samples() -> None:
+    """With iters 0 nothing is learned, so that all sets would give the same."""
+    recipe = recipefile.check(document_of(quantization={"iters": 0}), "here")
+
+    assert [(v.name, v.calibration) for v in recipe.variants] == [("rtn", None)]
+
+
+def test_two_sets_of_one_name_are_refused() -> None:
+    """Their variants would share a folder."""
+    sets = document_of()["calibration"] * 2
+    with pytest.raises(RecipeError, match="calibration names t twice"):
+        recipefile.check(document_of(calibration=sets), "here")
+
+
+def test_learning_without_samples_is_refused() -> None:
+    """The message says how to go on."""
+    with pytest.raises(RecipeError, match=r"iters is 1000, and no calibration .* set iters to 0"):
+        recipefile.check(document_of(calibration=[]), "here")
+
+
+def test_the_packaged_model_has_a_name() -> None:
+    """A recipe that names it works wherever Roundhouse is installed."""
+    recipe = recipefile.check(document_of(model={"source": "packaged:demo"}), "here")
+
+    assert recipe.model.location == str(MODEL_DIR)
+
+
+def test_sections_that_are_not_carried_out_are_named() -> None:
+    """The command says so in a line."""
+    publish = {"repo_id": "me/model"}
+    assert recipefile.check(document_of(publish=publish), "here").not_run == ("publish",)
+
+
+def test_the_reference_release_is_a_packaged_recipe() -> None:
+    """Grid, samples, variants, formats and benchmarks are those of its card."""
+    recipe = recipefile.load("qwen2-vl-7b-instruct")
+    how, sets = recipe.quantization, recipe.calibration
+
+    assert (how.bits, how.group_size, how.symmetric, how.iters) == (4, 128, True, 1000)
+    assert [(s.name, s.kind, s.nsamples, s.seqlen) for s in sets] == [
+        ("pile", "text", 512, 2048),
+        ("llava", "image_text", 512, 2048),
+    ]
+    assert recipe.export.formats == ("auto_round", "auto_gptq")
+    assert recipe.not_run == ("benchmarks", "publish")
+    assert all(len(spec.revision or "") == 40 for spec in sets)
+
+
+@pytest.mark.parametrize("name", recipefile.packaged())
+def test_every_packaged_recipe_is_sound(name: str) -> None:
+    """What we hand out can be run."""
+    assert recipefile.load(name).name == name

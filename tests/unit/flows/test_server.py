@@ -1,0 +1,55 @@
+"""What is written down about a server is believed only as far as it can be checked."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flows import processes, server
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"no json", b'{"pid": "7", "port": 1, "identity": ""}', b'{"pid": 1}']
+)
+def test_a_damaged_record_is_no_record(tmp_path: Path, data: bytes) -> None:
+    """A server is started anew; nothing is signalled."""
+    (tmp_path / "server.json").write_bytes(data)
+
+    assert server.read_record(tmp_path) is None
+
+
+def test_another_process_of_the_same_number_is_not_ours(tmp_path: Path) -> None:
+    """Numbers are used again; this one has long been someone else's, and must not be stopped."""
+    record = server.ServerRecord(pid=os.getpid(), port=4200, identity="1 prefect server start")
+    (tmp_path / "server.json").write_text(record.model_dump_json())
+
+    assert not server.is_alive(record)
+    assert server.stop(tmp_path) is False
+    assert server.read_record(tmp_path) is None
+
+
+def test_a_process_that_does_not_answer_is_not_alive() -> None:
+    """It hangs, or is no server."""
+    record = server.ServerRecord(
+        pid=os.getpid(), port=9, identity=str(processes.identity(os.getpid()))
+    )
+
+    assert not server.is_alive(record)
+
+
+def test_stopping_in_a_folder_without_a_server_does_nothing(tmp_path: Path) -> None:
+    """It does not even make the folder."""
+    assert server.stop(tmp_path / "none") is False
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_server_keeps_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data are in the workspace, it reports nothing, and settings of others do not leak in."""
+    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    environment = server._server_environment(tmp_path, 4321)
+
+    assert environment["PREFECT_HOME"] == str(tmp_path)
+    assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    assert environment["DO_NOT_TRACK"] == "1"
+    assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
+    assert "PREFECT_API_KEY" not in environment
