@@ -142,7 +142,6 @@ def _reserve(path: Path, size: int) -> None:
         with path.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
-        path.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise ScratchSpaceError(path=str(path), size=size, reason=reason) from error
 

@@ -124,11 +124,12 @@ def learn_block(
     """
     if len(inputs) == 0:
         raise EmptyCalibrationError
+    rounded = _nearest(block.weights, grid)  # first: a broken weight is said by its name
     if (sample := targets.first_not_finite()) is not None:
         raise NonFiniteBlockError(block=block.index, sample=sample, dtype=str(block.dtype))
     training, held = seeds.holdout(len(inputs), how.holdout, how.seed, "split")
     judge = _Judge(block, inputs, targets, held, how.batch_size)
-    nearest = judge.candidate(0, _nearest(block.weights, grid))
+    nearest = judge.candidate(0, rounded)
     steps = _descend(block, inputs, targets, training, grid, how)
     best, curve, checks = _choose(nearest, steps, judge, progress)
     return QuantizedBlock(

@@ -5,8 +5,10 @@ gated MLP, a residual stream), small enough to be learned in a blink.  `linear` 
 which the right answer can be written down.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch.nn import functional
 
 from quantcore.activations import Batch, Budget, Chain, room
 from quantcore.block import Block
+from quantcore.grid import QuantizedWeight
 
 HEADS = 2
 CPU = torch.device("cpu")
@@ -150,3 +153,28 @@ def outputs(block: Block, samples: Chain) -> list[Tensor]:
             block.forward({}, samples.batch([n], block.device, block.dtype))[0]
             for n in range(len(samples))
         ]
+
+
+class Lesson(NamedTuple):
+    """What a block learns from: its inputs, and its own outputs as targets."""
+
+    inputs: Chain
+    targets: Chain
+
+
+def lesson(
+    block: Block, samples: Sequence[Tensor], sides: Sequence[Mapping[str, Tensor]] | None = None
+) -> Lesson:
+    """Return chains of ``samples`` and of what the 16-bit block makes of them."""
+    inputs = chain(samples, sides, dtype=block.dtype)
+    return Lesson(inputs, chain(outputs(block, inputs), sides, dtype=block.dtype))
+
+
+def digest(weights: Mapping[str, QuantizedWeight]) -> str:
+    """Return the SHA-256 of all codes, scales and zero points."""
+    total = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        total.update(name.encode())
+        for tensor in weight:
+            total.update(bytes(tensor.contiguous().view(torch.uint8).flatten().tolist()))
+    return total.hexdigest()
