@@ -102,11 +102,12 @@ def grouped(name: str, weight_OI: Tensor, grid: IntGrid) -> GroupedWeight:
         NonFiniteWeightError: The weight holds NaN or inf.
         WeightRangeError: A scale would not fit float16.
     """
-    broken = weight_OI.numel() - int(torch.isfinite(weight_OI).sum())
-    if broken:
-        raise NonFiniteWeightError(name=name, count=broken, total=weight_OI.numel())
     weight_OGS = grid.split(weight_OI)
     weight = GroupedWeight(weight_OGS, range_of(weight_OGS))
+    # NaN and infinity pass into the extent of their group, which is a hundred times smaller.
+    if not all(torch.isfinite(bound_OG1).all() for bound_OG1 in weight.extent):
+        broken = weight_OI.numel() - int(torch.isfinite(weight_OI).sum())
+        raise NonFiniteWeightError(name=name, count=broken, total=weight_OI.numel())
     # alpha and beta only ever shrink a range, so what fits here fits at every step.
     if not torch.isfinite(_nearest_step(weight, grid).scale_OG1).all():
         largest = float(weight_OI.abs().max())
