@@ -20,8 +20,13 @@ lint: .venv/installed
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-test-peers: .venv-peers/installed demo  ## the real clients load what the demo wrote
-	@$(PEERS)/python -m pytest -q tests/peers --exports .roundhouse/demo/checkpoints/pile
+test-peers: .venv/installed .venv-peers/installed  ## the real clients load two exports, and agree
+	@rm -rf build/peers && mkdir -p build/peers
+	@$(BIN)/python -m infra.demo.generate build/peers/data --texts 32 --conversations 1 >/dev/null
+	@$(BIN)/roundhouse quantize --model packaged:demo --calibration build/peers/data/text.jsonl \
+		--iters 10 --nsamples 16 --seqlen 128 --device cpu --output-dir build/peers/exports \
+		--workspace build/peers/workspace --no-keep-server
+	@$(PEERS)/python -m pytest -q tests/peers -o filterwarnings=default --exports build/peers/exports
 
 bench: .venv/installed  ## prints; reports that are kept are in benchmarks/results
 	@for script in benchmarks/*.py; do echo "$(BIN)/python $$script --help"; done
@@ -39,8 +44,8 @@ clean: .venv/installed  ## stop the server; remove caches and .roundhouse with a
 	@$(BIN)/$(PIP_INSTALL) -c constraints.txt -e '.[dev]'
 	@touch $@
 
-.venv-peers/installed: pyproject.toml constraints-peers.txt
+.venv-peers/installed: constraints-peers.txt
 	@echo "Setting up .venv-peers (once; takes minutes) ..."
 	@$(PYTHON) -m venv .venv-peers
-	@$(PEERS)/$(PIP_INSTALL) -r constraints-peers.txt
+	@BUILD_CUDA_EXT=0 $(PEERS)/$(PIP_INSTALL) -r constraints-peers.txt
 	@touch $@
