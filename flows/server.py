@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from prefect.client.orchestration import get_client
 from prefect.settings import get_current_settings, temporary_settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -90,6 +91,7 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
     """
     if url := configured_url():
         with temporary_settings(set_defaults=CLIENT_DEFAULTS):
+            _require_answer(url)
             yield Connection(url, url.removesuffix("/api"), "configured")
         return
     with _in_use(workspace) as nobody_else:
@@ -158,6 +160,18 @@ def healthy(api_url: str) -> bool:
             return json.loads(response.read()) is True
     except (OSError, ValueError, urllib.error.URLError):
         return False
+
+
+def _require_answer(url: str) -> None:
+    """Require that the configured server answers whoever has this process's credentials."""
+    with get_client(sync_client=True) as client:
+        trouble = client.api_healthcheck()
+    if trouble is not None:
+        raise ServerError(
+            f"The Prefect server at {url} does not answer: {trouble}. Start it, set "
+            "PREFECT_API_URL to one that runs, or unset it (and the api.url of the active Prefect "
+            "profile) to have one started here."
+        )
 
 
 def _record_path(workspace: Path) -> Path:

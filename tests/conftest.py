@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 _HF_HOME = tempfile.mkdtemp(prefix="roundhouse-tests-hf-")
-atexit.register(shutil.rmtree, _HF_HOME, ignore_errors=True)
+_PREFECT_HOME = tempfile.mkdtemp(prefix="roundhouse-tests-prefect-")
+for _folder in (_HF_HOME, _PREFECT_HOME):
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 os.environ.update(
     DO_NOT_TRACK="1",
     HF_DATASETS_OFFLINE="1",
@@ -23,14 +25,23 @@ os.environ.update(
     HF_HUB_DISABLE_XET="1",
     HF_HUB_OFFLINE="1",
     OMP_NUM_THREADS="1",
+    PREFECT_HOME=_PREFECT_HOME,  # never the profiles of whoever runs the tests
     TOKENIZERS_PARALLELISM="false",
 )
-for _name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_CACHE"):
+for _name in (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_ENDPOINT",
+    "HF_HUB_CACHE",
+    "PREFECT_API_URL",
+):
     os.environ.pop(_name, None)
 
 import pytest  # noqa: E402 -- after the environment is set
 
 from tests.support.tiny import write_tiny_qwen2_vl  # noqa: E402 -- as above
+
+pytest_plugins = ["tests.support.server"]
 
 
 class NetworkRefusedError(Exception):

@@ -1,0 +1,71 @@
+"""The real command in a process of its own, on small models and data."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.requests import write_data
+from tests.support.tiny import write_tiny_qwen2_vl
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Roundhouse = Callable[..., Ended]
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of all files and folders in ``folder``, hidden ones, too."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def cli_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of small data sets; read it, never write into it."""
+    return write_data(tmp_path_factory.mktemp("cli-data"))
+
+
+@pytest.fixture(scope="session")
+def four_blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a tiny model of four blocks, for runs that are stopped on the way."""
+    return write_tiny_qwen2_vl(tmp_path_factory.mktemp("cli-model") / "model", blocks=4)
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """Return the start of a command line."""
+    return [sys.executable, "-c", "from flows.cli import main; main()"]
+
+
+@pytest.fixture
+def environment(prefect_api_url: str) -> dict[str, str]:
+    """Return an environment in which the session's server is configured."""
+    return {**os.environ, "PREFECT_API_URL": prefect_api_url, "COLUMNS": "120"}
+
+
+@pytest.fixture
+def roundhouse(command: list[str], environment: dict[str, str], tmp_path: Path) -> Roundhouse:
+    """Return a function that runs `roundhouse` in an empty folder."""
+
+    def run(*arguments: str | Path) -> Ended:
+        ended = subprocess.run(
+            [*command, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env=environment,
+        )
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run

@@ -1,0 +1,146 @@
+"""What each command prints, writes and exits with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Roundhouse, names_in
+
+SMALL = ("--nsample", "4", "--seqlen", "64", "--iters", "2", "--batch-size", "2")
+
+
+def test_quantize_writes_both_formats_and_inspect_calls_them_sound(
+    roundhouse: Roundhouse, tiny_model: Path, cli_data: Path, tmp_path: Path
+) -> None:
+    """The flags that users of the peer know, end to end."""
+    done = roundhouse(
+        "quantize", "--model", tiny_model, "--calibration", cli_data / "texts.jsonl", *SMALL,
+        "--bits", "4", "--group-size", "128", "--format", "auto_gptq,auto_round",
+        "--output-dir", "out", "--device", "cpu", "--seed", "7", "--segments", "1",
+        "--held-out", cli_data / "held_out.jsonl",
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    assert "texts: block 2 of 2: held-out loss" in done.err
+    assert "perplexity" in done.out
+    assert "verified" in done.out
+    for kind in ("auto_round", "auto_gptq"):
+        seen = roundhouse("inspect", tmp_path / "out" / kind, "--json")
+        report = json.loads(seen.out)
+        assert (seen.code, report["format"], report["sound"]) == (0, kind, True)
+        assert (report["bits"], report["group_size"], report["quantized_modules"]) == (4, 128, 14)
+
+
+def test_a_recipe_runs_with_overrides(
+    roundhouse: Roundhouse, tiny_model: Path, tmp_path: Path
+) -> None:
+    """A packaged recipe by its name, made small; what is not carried out is said."""
+    done = roundhouse(
+        "run", "demo",
+        "--set", f"model.source={tiny_model}",
+        "--set", "quantization.iters=0",
+        "--set", "evaluation={}",
+        "--set", "publish.repo_id=me/model",
+        "--set", "export.output_dir=made",
+        "--set", "export.formats=[auto_gptq]",
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    assert "Checked, but not run by this version: publish." in done.out
+    assert names_in(tmp_path / "made") == ["auto_gptq"]
+
+
+def test_an_unsound_checkpoint_is_told_by_words_and_by_code(
+    roundhouse: Roundhouse, tiny_model: Path, tmp_path: Path
+) -> None:
+    """Scripts see the code, people the reason."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_bytes((tiny_model / "config.json").read_bytes())
+    done = roundhouse("inspect", "broken")
+
+    assert done.code == 4
+    assert "NOT sound" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("inspect", "nowhere"), 3, "nowhere"),
+        (("run", "dmeo"), 2, "Did you mean demo?"),
+        (("run", "demo", "--set", "quantisation.iters=1"), 2, "did you mean quantization?"),
+        (("quantize", "--model", "m", "--output-dir", "o"), 2, "--calibration is missing"),
+        (
+            ("quantize", "--model", "m", "--output-dir", "o", "--iters", "0", "--bits", "5"),
+            2,
+            "--bits = 5",
+        ),
+        (("quantize", "--model", "./none", "--output-dir", "o", "--iters", "0"), 3, "none"),
+        (("quantize", "--model", "m"), 2, "--output-dir"),
+        (("qantize",), 2, "qantize"),
+    ],
+)
+def test_mistakes_end_with_their_code_and_without_a_traceback(
+    roundhouse: Roundhouse, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    """One paragraph that names the value and the remedy."""
+    done = roundhouse(*arguments)
+
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+
+
+def test_an_output_folder_that_exists_is_refused_before_any_work(
+    roundhouse: Roundhouse, tiny_model: Path, tmp_path: Path
+) -> None:
+    """What is in it is left alone."""
+    (tmp_path / "out" / "auto_gptq").mkdir(parents=True)
+    (tmp_path / "out" / "auto_gptq" / "mine").write_text("kept")
+    done = roundhouse("quantize", "--model", tiny_model, "--iters", "0", "--output-dir", "out")
+
+    assert done.code == 5
+    assert "out/auto_gptq exists already" in done.err
+    assert "block" not in done.err
+    assert (tmp_path / "out" / "auto_gptq" / "mine").read_text() == "kept"
+    assert names_in(tmp_path / "out") == ["auto_gptq"]
+
+
+def test_a_server_that_is_configured_and_gone_is_told(
+    roundhouse: Roundhouse, environment: dict[str, str], tiny_model: Path
+) -> None:
+    """An environment problem, with the address in it."""
+    environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
+    done = roundhouse("quantize", "--model", tiny_model, "--iters", "0", "--output-dir", "out")
+
+    assert done.code == 5
+    assert "http://127.0.0.1:9/api" in done.err
+
+
+def test_without_a_configured_server_one_is_started_and_stopped_when_told(
+    roundhouse: Roundhouse, environment: dict[str, str], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Its address is printed; with --no-keep-server no process and no record is left."""
+    del environment["PREFECT_API_URL"]
+    done = roundhouse(
+        "quantize", "--model", tiny_model, "--iters", "0", "--output-dir", "out",
+        "--no-keep-server",
+    )  # fmt: skip
+
+    assert done.code == 0, done.err
+    assert "Prefect server started: http://127.0.0.1:" in done.err
+    assert "Error logging to API" not in done.err
+    assert not (tmp_path / ".roundhouse" / "server.json").exists()
+    assert str(tmp_path) not in _environments_of_servers()
+
+
+def _environments_of_servers() -> str:
+    """Return the environments of all processes that are Prefect servers."""
+    environments = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"prefect\0server\0start" in (entry / "cmdline").read_bytes():
+                environments.append((entry / "environ").read_text())
+        except OSError:  # it has ended meanwhile, or is someone else's
+            continue
+    return " ".join(environments)

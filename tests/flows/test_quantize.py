@@ -1,0 +1,193 @@
+"""The main flow, from a model to verified checkpoints, on a real server."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, TaskRun
+
+from flows.errors import RecipeError
+from flows.quantize import quantize_model
+from flows.results import RunResult
+from infra.errors import OutputExistsError, TooFewSamplesError
+from tests.support.requests import small_recipe, write_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the data sets."""
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of a store that the tests of this file share."""
+    return tmp_path_factory.mktemp("store")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return the digest of every file below ``folder``."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def latest_run(name: str) -> FlowRun:
+    """Return the last run of the flow named ``name``."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(limit=200)
+    flows = [run for run in runs if run.name == name]
+    return max(flows, key=lambda run: run.created or run.expected_start_time)
+
+
+def tasks_of(run: FlowRun) -> list[TaskRun]:
+    """Return the task runs of a flow run."""
+    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(flow_run_filter=chosen)
+
+
+def artifacts_of(run: FlowRun) -> list[dict[str, Any]]:
+    """Return the artifacts of a flow run."""
+    body = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
+    with get_client(sync_client=True) as client:
+        found: list[dict[str, Any]] = client.request("POST", "/artifacts/filter", json=body).json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def first(tiny_model: Path, data: Path, store: Path, tmp_path_factory: pytest.TempPathFactory,
+          prefect_api_url: str) -> tuple[RunResult, Path]:  # fmt: skip
+    """Return what the first run gave, and its output folder."""
+    from prefect.settings import temporary_settings  # noqa: PLC0415 -- before the settings of a test
+
+    out = tmp_path_factory.mktemp("out")
+    with temporary_settings({"api.url": prefect_api_url, "flows.heartbeat_frequency": None}):
+        return quantize_model(small_recipe(tiny_model, data, out), store), out
+
+
+def test_each_variant_is_written_in_both_formats_and_verified(
+    first: tuple[RunResult, Path],
+) -> None:
+    """One recipe in, two verified pairs of checkpoints out, judged on held-out text."""
+    result, out = first
+
+    assert [variant.name for variant in result.variants] == ["texts", "chats"]
+    for variant in result.variants:
+        assert variant.export.folders == {
+            kind: out / variant.name / kind for kind in ("auto_round", "auto_gptq")
+        }
+        assert variant.verification.problems == ()
+        assert [block.block for block in variant.blocks] == [0, 1]
+        assert variant.fidelity is not None
+        assert variant.fidelity.mean_kl > 0
+
+
+def test_runs_and_steps_are_named_for_people(first: tuple[RunResult, Path]) -> None:
+    """Whoever reads the page of a run understands what is going on."""
+    assert first
+    steps = [task.name for task in tasks_of(latest_run("small"))]
+    blocks = [task.name for task in tasks_of(latest_run("texts: blocks 1 to 2 of 2"))]
+
+    assert {"calibrate texts", "calibrate chats", "verify texts", "verify chats"} <= set(steps)
+    assert sorted(blocks) == ["texts: block 1 of 2", "texts: block 2 of 2"]
+
+
+def test_the_page_of_the_run_shows_progress_blocks_and_summary(
+    first: tuple[RunResult, Path],
+) -> None:
+    """A progress artifact a segment, a table of blocks a variant, and one summary."""
+    assert first
+    main = {(found["type"], found["key"]) for found in artifacts_of(latest_run("small"))}
+    segment = artifacts_of(latest_run("chats: blocks 1 to 2 of 2"))
+
+    assert main == {
+        ("table", "blocks-texts"),
+        ("table", "blocks-chats"),
+        ("markdown", "summary-small"),
+    }
+    assert [(found["type"], found["data"]) for found in segment] == [("progress", 100.0)]
+
+
+def test_the_same_request_again_changes_nothing(
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, store: Path
+) -> None:
+    """Finished blocks come from the store, finished exports are verified and kept."""
+    result, out = first
+    before = digests(out)
+    again = quantize_model(small_recipe(tiny_model, data, out), store)
+
+    assert digests(out) == before
+    assert all(block.reused for variant in again.variants for block in variant.blocks)
+    assert [v.fidelity for v in again.variants] == [v.fidelity for v in result.variants]
+
+
+def test_another_folder_and_an_empty_store_give_the_same_bytes(
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """The same recipe is the same checkpoint, wherever it is made."""
+    _, out = first
+    quantize_model(small_recipe(tiny_model, data, tmp_path / "out"), tmp_path / "store")
+
+    assert digests(tmp_path / "out") == digests(out)
+
+
+def test_another_request_for_the_same_folder_is_refused_at_once(
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, store: Path
+) -> None:
+    """Nothing overwrites a checkpoint."""
+    _, out = first
+    recipe = small_recipe(tiny_model, data, out, quantization={"iters": 3, "batch_size": 2})
+    with pytest.raises(OutputExistsError, match="exists already"):
+        quantize_model(recipe, store)
+
+
+def test_segments_cut_the_model(tiny_model: Path, data: Path, store: Path, tmp_path: Path) -> None:
+    """Each segment is a run of its own, and all blocks end up in one checkpoint."""
+    how = {"iters": 1, "batch_size": 2, "segments": 2}
+    recipe = small_recipe(tiny_model, data, tmp_path, quantization=how)
+    only_text = recipe.model_copy(update={"calibration": recipe.calibration[:1]})
+    (variant,) = quantize_model(only_text, store).variants
+
+    assert [block.block for block in variant.blocks] == [0, 1]
+    assert latest_run("texts: blocks 2 to 2 of 2").state_name == "Completed"
+
+
+def test_round_to_nearest_needs_neither_samples_nor_activations(
+    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+) -> None:
+    """With iters 0 the calibration sets are not even opened."""
+    recipe = small_recipe(
+        tiny_model, data, tmp_path / "out", calibration=[], quantization={"iters": 0}
+    )
+    (variant,) = quantize_model(recipe, store).variants
+
+    assert variant.name == "rtn"
+    assert variant.verification.ok
+    assert {block.loss_after for block in variant.blocks} == {None}
+
+
+def test_too_few_samples_end_the_run_before_any_block(
+    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+) -> None:
+    """The error of the task is the error of the flow, and nothing is left in the output folder."""
+    recipe = small_recipe(tiny_model, data, tmp_path / "out")
+    greedy = recipe.calibration[0].model_copy(update={"nsamples": 5000})
+    with pytest.raises(TooFewSamplesError, match="5000"):
+        quantize_model(recipe.model_copy(update={"calibration": (greedy,)}), store)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_segments_than_blocks_are_refused(
+    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+) -> None:
+    """Before a sample is drawn."""
+    recipe = small_recipe(tiny_model, data, tmp_path, quantization={"iters": 1, "segments": 3})
+    with pytest.raises(RecipeError, match="the model has 2 blocks"):
+        quantize_model(recipe, store)

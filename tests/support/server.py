@@ -1,0 +1,27 @@
+"""One Prefect server for a whole session of tests, started by the project's own code."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def prefect_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a workspace whose server is running; it is stopped after the last test."""
+    from flows import server  # noqa: PLC0415 -- Prefect takes seconds, which most tests need not pay
+
+    workspace = tmp_path_factory.mktemp("prefect-workspace")
+    server.ensure(workspace)
+    yield workspace
+    server.stop(workspace)
+
+
+@pytest.fixture(scope="session")
+def prefect_api_url(prefect_workspace: Path) -> str:
+    """Return the address of the session's server."""
+    from flows import server  # noqa: PLC0415 -- as above
+
+    record = server.read_record(prefect_workspace)
+    assert record is not None
+    return record.api_url
