@@ -34,6 +34,7 @@ START_SECONDS = (
     180.0  # a first start creates the database; on two busy cores it takes half a minute
 )
 POLL_SECONDS = 0.25
+SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")  # the server needs none of ours
 
 CLIENT_DEFAULTS = {
     "flows.heartbeat_frequency": 30,  # a run whose host is lost is found by its silence
@@ -213,7 +214,11 @@ def _wait_until(ready: Callable[[], bool], pid: int, log: Path) -> None:
 
 def _server_environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of a server that keeps to itself."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PREFECT_") and not any(word in name.upper() for word in SECRETS)
+    }
     return inherited | {
         "PREFECT_HOME": str(home),
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),

@@ -2,6 +2,7 @@
 
 Those are imported inside the commands, and what runs a recipe only when the recipe is sound: torch,
 transformers and Prefect take seconds to import, and neither `--help` nor a typing error should.
+Inside `finish`, a signal that comes while they are imported ends the command as cleanly as later.
 """
 
 # ruff: noqa: PLC0415 -- see above
@@ -59,25 +60,26 @@ def quantize(  # noqa: PLR0913 -- a command line is its flags
     verbose: flags.Verbose = False,
 ) -> None:
     """Quantize one model on one calibration set, and verify what is written."""
-    from flows.cli import arguments
     from flows.cli.exits import Exit, finish
 
-    asked = arguments.Asked(
-        model=model,
-        revision=revision,
-        data=arguments.Data(calibration, images, nsamples, seqlen),
-        quantization={
-            "bits": bits, "group_size": group_size, "symmetric": sym, "iters": iters,
-            "batch_size": batch_size, "lr": lr, "seed": seed, "segments": segments,
-        },
-        formats=formats,
-        output_dir=output_dir,
-        compute={"device": device, "dtype": dtype, "threads": threads},
-        held_out=held_out,
-    )  # fmt: skip
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
+        from flows.cli import arguments
+
+        asked = arguments.Asked(
+            model=model,
+            revision=revision,
+            data=arguments.Data(calibration, images, nsamples, seqlen),
+            quantization={
+                "bits": bits, "group_size": group_size, "symmetric": sym, "iters": iters,
+                "batch_size": batch_size, "lr": lr, "seed": seed, "segments": segments,
+            },
+            formats=formats,
+            output_dir=output_dir,
+            compute={"device": device, "dtype": dtype, "threads": threads},
+            held_out=held_out,
+        )  # fmt: skip
         recipe = arguments.to_recipe(asked)
         from flows.cli import execute
 
@@ -96,12 +98,13 @@ def run(
     verbose: flags.Verbose = False,
 ) -> None:
     """Run a whole recipe: all its variants, formats and checks."""
-    from flows import recipefile
     from flows.cli.exits import Exit, finish
 
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
+        from flows import recipefile
+
         checked = recipefile.load(recipe, overrides or ())
         from flows.cli import execute
 
@@ -119,10 +122,11 @@ def inspect(
     verbose: flags.Verbose = False,
 ) -> None:
     """Tell what a checkpoint holds, and whether it is sound."""
-    from flows.cli import inspection
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
+        from flows.cli import inspection
+
         return inspection.show(folder, as_json=json, check_digests=digests)
 
     raise typer.Exit(finish(command, verbose=verbose))
@@ -138,12 +142,13 @@ def demo(
     verbose: flags.Verbose = False,
 ) -> None:
     """Quantize the packaged demo model on generated data: the whole pipeline, in minutes."""
-    from flows.cli import demo as demonstration
     from flows.cli.exits import Exit, finish
 
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
+        from flows.cli import demo as demonstration
+
         return demonstration.run(session, overrides or (), fresh=fresh)
 
     raise typer.Exit(finish(command, verbose=verbose, after_interrupt=session.after_interrupt))
@@ -154,10 +159,11 @@ def ui(
     *, stop: flags.Stop = False, workspace: flags.Workspace = HERE, verbose: flags.Verbose = False
 ) -> None:
     """Start the Prefect server that has the pages of all runs, or stop it."""
-    from flows.cli import serve
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
+        from flows.cli import serve
+
         return serve.stop(workspace) if stop else serve.start(workspace)
 
     raise typer.Exit(finish(command, verbose=verbose))

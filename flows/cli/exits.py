@@ -38,7 +38,6 @@ class Exit(enum.IntEnum):
     TERMINATED = 143
 
 
-
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
     ((RecipeError, GridError), Exit.USAGE),
     (VerificationError, Exit.VERIFICATION),

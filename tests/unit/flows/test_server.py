@@ -44,12 +44,13 @@ def test_stopping_in_a_folder_without_a_server_does_nothing(tmp_path: Path) -> N
 
 
 def test_the_server_keeps_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its data are in the workspace, it reports nothing, and settings of others do not leak in."""
-    monkeypatch.setenv("PREFECT_API_KEY", "secret")
+    """Its data are in the workspace, it reports nothing, and no secret is handed on."""
+    for name in ("PREFECT_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "hidden")
     environment = server._server_environment(tmp_path, 4321)
 
     assert environment["PREFECT_HOME"] == str(tmp_path)
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert environment["DO_NOT_TRACK"] == "1"
     assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
-    assert "PREFECT_API_KEY" not in environment
+    assert "hidden" not in environment.values()
