@@ -1,8 +1,11 @@
 """A refactor reproduces the recorded losses to the bit; a change of arithmetic says so."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.golden.record import SAME_EVERYWHERE
 
 HERE = Path(__file__).parent
 
@@ -20,8 +23,7 @@ def test_the_tiny_blocks_losses_are_the_recorded_ones() -> None:
         capture_output=True,
         text=True,
         timeout=300,
-        cwd=HERE.parents[1],
-        env={"PYTHONPATH": str(HERE.parents[1])},
+        env=os.environ | SAME_EVERYWHERE,
     )
 
     assert recorded.splitlines() == again.stdout.splitlines()
