@@ -8,6 +8,7 @@ from typing import Any
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from infra.checkpoints.papers import sayable
 from quantcore.block import QuantizedBlock
 from quantcore.grid import QuantizedWeight
 
@@ -25,8 +26,8 @@ def write_codes(path: Path, block: QuantizedBlock, facts: Mapping[str, Any]) -> 
         for name, weight in block.weights.items()
         for field, tensor in weight._asdict().items()
     }
-    story = {**facts, **_story(block)}
-    save_file(tensors, path, metadata={METADATA: json.dumps(story, sort_keys=True)})
+    story = json.dumps(sayable({**facts, **_story(block)}), sort_keys=True, allow_nan=False)
+    save_file(tensors, path, metadata={METADATA: story})
 
 
 def names_of(path: Path) -> tuple[str, ...]:
@@ -47,7 +48,10 @@ def read_codes(path: Path) -> dict[str, QuantizedWeight]:
 
 
 def read_story(path: Path) -> dict[str, Any]:
-    """Read how a block's codes were found: losses, the chosen iteration, a fallback."""
+    """Read how a block's codes were found: losses, the chosen iteration, a fallback.
+
+    A loss that was not finite reads as None.
+    """
     with safe_open(path, framework="pt") as file:
         story: dict[str, Any] = json.loads(file.metadata()[METADATA])
     return story

@@ -17,9 +17,9 @@ class ProgressEvent(NamedTuple):
     variant: str
     block: int  # from 0
     blocks: int  # of the whole model
-    iteration: int  # steps done; equal to iters when the block is finished
+    iteration: int  # steps done, from 1; below iters at the end if a loss was not finite
     iters: int
-    loss: float  # of the batch, or the held-out loss when the block is finished
+    loss: float  # of the step's batch
 
 
 def emit(event: ProgressEvent) -> None:

@@ -6,6 +6,7 @@ block whose fingerprint is in the store is not computed again: the chains are ca
 from its codes, and only when a later block needs them.
 """
 
+import math
 import resource
 import tempfile
 import time
@@ -21,7 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.calibration.sample import load as load_samples
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
-from infra.store import FolderStore, fingerprint
+from infra.store import ArtifactRef, FolderStore, fingerprint
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain, duplicate
 from quantcore.block import QuantizedBlock, advance, learn_block, nearest_block
@@ -93,17 +94,18 @@ def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
 def quantize_block(segment: Segment, block: int) -> BlockRecord:
     """Quantize one block, or find it in the store.  Blocks of a segment come in order.
 
+    A call that fails leaves the segment as it was: the same block may be asked for again.
+
     Raises:
         QuantcoreError: The weights or the block are broken, or the group size does not divide.
         InfraError: A file cannot be read, or the store cannot be written.
+        ValueError: It is another block's turn.
     """
+    turn = segment.plan.first_block + len(segment.records)
+    if block != turn:
+        raise ValueError(f"Block {block} was asked for when it was the turn of block {turn}.")
     key = _fingerprint(segment, block)
-    record = _finished(segment.store, key)
-    if record is None:
-        made = _make(segment, block)
-        # A twin that was faster has already recorded the same codes; its record counts.
-        known = segment.store.record(key, made.model_dump(mode="json"))
-        record = BlockRecord.model_validate({**known, "reused": False})
+    record = _finished(segment.store, key) or _record(segment.store, key, _make(segment, block))
     segment.records.append(record)
     return record
 
@@ -117,11 +119,27 @@ def _finished(store: FolderStore, key: str) -> BlockRecord | None:
     if known is None:
         return None
     record = BlockRecord.model_validate({**known, "reused": True})
+    return record if _intact(store, record.ref) else None
+
+
+def _record(store: FolderStore, key: str, made: BlockRecord) -> BlockRecord:
+    """Put a block on record, and return the record that counts.
+
+    That is the first one, perhaps of a twin that was faster; unless its codes are what was lost,
+    and other codes were found in their place.
+    """
+    on_record = store.record(key, made.model_dump(mode="json"))
+    first = BlockRecord.model_validate({**on_record, "reused": False})
+    return first if first.ref == made.ref or _intact(store, first.ref) else made
+
+
+def _intact(store: FolderStore, ref: ArtifactRef) -> bool:
+    """Tell whether the store holds an object, bit for bit."""
     try:
-        store.open(record.ref)
+        store.open(ref)
     except (MissingArtifactError, CorruptArtifactError):
-        return None
-    return record
+        return False
+    return True
 
 
 def _fingerprint(segment: Segment, block: int) -> str:
@@ -160,11 +178,11 @@ def _make(segment: Segment, block: int) -> BlockRecord:
     return BlockRecord(
         block=block,
         ref=ref,
-        loss_before=None if losses is None else losses.nearest,
-        loss_after=None if losses is None else losses.chosen,
+        loss_before=None if losses is None else _finite(losses.nearest),
+        loss_after=None if losses is None else _finite(losses.chosen),
         chosen_iteration=learned.chosen_iteration,
         fallback=learned.fallback,
-        sqnr_db=None if losses is None else sqnr_db(losses.signal, losses.chosen),
+        sqnr_db=None if losses is None else _finite(sqnr_db(losses.signal, losses.chosen)),
         seconds=time.perf_counter() - started,
         peak_bytes=peak_bytes(segment.model.place.device),
         reused=False,
@@ -192,15 +210,17 @@ def _learn(segment: Segment, block: int) -> QuantizedBlock:
     )
     advance(engine_block, chains.quantized, learned.weights, size)
     chains.block = block + 1
+    segment.chains = chains
     return learned
 
 
 def _chains_before(segment: Segment, block: int) -> _Chains:
-    """Return both chains in front of ``block``, carried there through what is finished."""
+    """Take both chains out of the segment, and carry them through what is finished.
+
+    They are put back behind a finished block: a pair that an error left halfway is never used.
+    """
     size = segment.plan.quantization.batch_size
-    if segment.chains is None:
-        segment.chains = _start(segment, size)
-    chains = segment.chains
+    chains, segment.chains = segment.chains or _start(segment, size), None
     done = {record.block: record for record in segment.records}
     while chains.block < block:
         engine_block = segment.model.block(chains.block)
@@ -222,6 +242,11 @@ def _start(segment: Segment, size: int) -> _Chains:
     for earlier in range(plan.first_block):
         advance(segment.model.block(earlier), full, {}, size)
     return _Chains(full, duplicate(full, name="quantized", budget=budget), plan.first_block)
+
+
+def _finite(number: float) -> float | None:
+    """Return a number that JSON can say, or None: a block of zeros has no noise, in dB inf."""
+    return number if math.isfinite(number) else None
 
 
 def _tell(segment: Segment, block: int, step: int, loss: float) -> None:

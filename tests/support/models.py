@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,32 @@ from torch import Tensor
 from infra.calibration.conversations import ChatEncoder, Turn, encode
 from infra.calibration.images import Picture
 from infra.calibration.sample import Sample
+from infra.models.tensors import TensorIndex
 
 WEIGHTS = "model.safetensors"
 Weights = dict[str, Tensor]
+
+
+class Watched:
+    """The tensors of a folder, and which of them were read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.index = TensorIndex.open(folder)
+        self.read: list[str] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every tensor's name."""
+        return self.index.names
+
+    def load(self, name: str) -> Tensor:
+        """Read one, and remember it."""
+        self.read.append(name)
+        return self.index.load(name)
+
+    def load_many(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Read several."""
+        return {name: self.load(name) for name in names}
 
 
 def rewritten(

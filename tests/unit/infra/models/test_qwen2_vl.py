@@ -4,12 +4,11 @@ The sums of the parts against the whole model's logits are in tests/unit/tasks/t
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from infra.calibration.conversations import ChatEncoder, open_processor
 from infra.calibration.sample import Sample
@@ -17,6 +16,7 @@ from infra.errors import ModelConfigError, UnknownTensorError
 from infra.models.qwen2_vl import LINEARS, Place, Qwen2VL
 from infra.models.tensors import TensorIndex
 from tests.support.models import (
+    Watched,
     Weights,
     as_half_resaved,
     as_resaved,
@@ -28,28 +28,6 @@ from tests.support.models import (
 )
 
 CPU = Place(torch.device("cpu"), torch.float32)
-
-
-class Watched:
-    """The tensors of a folder, and which of them were read."""
-
-    def __init__(self, folder: Path) -> None:
-        self.index = TensorIndex.open(folder)
-        self.read: list[str] = []
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Every tensor's name."""
-        return self.index.names
-
-    def load(self, name: str) -> Tensor:
-        """Read one, and remember it."""
-        self.read.append(name)
-        return self.index.load(name)
-
-    def load_many(self, names: Iterable[str]) -> dict[str, Tensor]:
-        """Read several."""
-        return {name: self.load(name) for name in names}
 
 
 def family_of(folder: Path) -> Qwen2VL:
