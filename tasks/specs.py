@@ -111,12 +111,14 @@ class BlockRecord(Spec):
     block: int = Field(ge=0, description="Index of the block, from 0.")
     ref: ArtifactRef = Field(description="Codes, scales and zeros, one safetensors file.")
     loss_before: float | None = Field(
-        description="Held-out output error of round-to-nearest; None when no samples were used."
+        description="Held-out error of round-to-nearest; None: no samples, or not finite."
     )
     loss_after: float | None = Field(description="The same error of what was kept.")
     chosen_iteration: int = Field(ge=0, description="The step kept; 0: round-to-nearest.")
     fallback: str | None = Field(description="Why the block fell back to round-to-nearest, if so.")
-    sqnr_db: float | None = Field(description="Signal to quantization noise at the output, in dB.")
+    sqnr_db: float | None = Field(
+        description="Signal to noise at the output, in dB; None: as above."
+    )
     seconds: float = Field(ge=0, description="Wall-clock seconds when it was computed.")
     peak_bytes: int = Field(ge=0, description="Peak memory of the process or GPU, in bytes.")
     reused: bool = Field(description="It was in the store already, and was not computed again.")
@@ -177,12 +179,18 @@ class FolderChecks(Spec):
     missing_keys: tuple[str, ...] = Field(description="Tensors that the model wants and lacks.")
     unexpected_keys: tuple[str, ...] = Field(description="Tensors that the model does not know.")
     mismatched_keys: tuple[str, ...] = Field(description="Tensors of another shape.")
-    codes_equal: bool = Field(description="Unpacking gives back every code, bit for bit.")
+    codes_equal: bool | None = Field(
+        description="Unpacking gives back every code, bit for bit; None: could not be read."
+    )
     text_logit_error: float | None = Field(
-        description="Largest logit difference to the engine's own model, on a text prompt."
+        description="Largest logit difference to the engine's own model on a text prompt, as a "
+        "share of the largest logit; None: could not be compared."
     )
     image_logit_error: float | None = Field(description="The same on an image prompt.")
     logit_tolerance: float = Field(ge=0, description="The difference that is still accepted.")
+    faults: tuple[str, ...] = Field(
+        default=(), description="What else is wrong with its files, in words."
+    )
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -192,10 +200,11 @@ class FolderChecks(Spec):
             ("unexpected", self.unexpected_keys),
             ("of another shape", self.mismatched_keys),
         )
-        found = [f"{len(k)} tensors {what}, first {k[0]}" for what, k in keys if k]
+        found = [*self.faults]
+        found += [f"{len(k)} tensors {what}, first {k[0]}" for what, k in keys if k]
         if self.quantized_modules != self.expected_modules:
             found.append(f"{self.quantized_modules} of {self.expected_modules} layers quantized")
-        if not self.codes_equal:
+        if self.codes_equal is False:
             found.append("unpacked codes differ from those that were learned")
         errors = (("text", self.text_logit_error), ("image", self.image_logit_error))
         found += [

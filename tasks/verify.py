@@ -1,9 +1,10 @@
 """Read each export back before anything else may use it.
 
-Clients fail silently: a wrong name becomes random weights and a warning.  So three things are
-asked of the files themselves.  Do they unpack to the codes that were learned?  Does transformers'
-own loader find every key, and none too many?  Do a text and an image prompt, through the export's
-own tokenizer and processor, give the logits of the engine's model?
+Clients fail silently: a wrong name becomes random weights and a warning.  So the files themselves
+are asked.  Do headers, papers and digests agree?  Do the packed words unpack to the codes that were
+learned, and is every other tensor the source's?  Does transformers' own loader find every key, and
+none too many?  Do a text and an image prompt, through the export's own tokenizer and processor,
+give the logits of the engine's model?
 """
 
 import math
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -21,6 +23,7 @@ from torch import Tensor
 from infra.calibration.conversations import Turn, encode, open_processor
 from infra.calibration.images import Picture
 from infra.calibration.sample import Sample
+from infra.checkpoints import CheckpointReport, inspect
 from infra.models.loading import keys_of, load, logits_of
 from infra.models.source import ModelSource
 from infra.store import FolderStore
@@ -94,45 +97,105 @@ def _check(
     expected: Sequence[Tensor],
     budget: Budget,
 ) -> FolderChecks:
-    """Check one folder."""
-    tensors = open_export(folder)
-    shapes = {name: tensors.shape(name) for name in tensors.names}
-    keys = keys_of(folder, shapes)
-    text_error, image_error = None, None
-    if not keys.wrong:
-        export = OpenModel(tensors, engine.family, engine.place)
-        prompts = verification_prompts(folder)
-        size = sum(map(math.prod, shapes.values())) * engine.place.dtype.itemsize
-        found = (
-            _client_logits(folder, export, prompts)
-            if size <= WHOLE_MODEL_BYTES
-            else stream_logits(export, prompts, as_it_is, budget)
-        )
-        text_error, image_error = (
-            float((logits.cpu() - wanted.cpu()).abs().max() / wanted.abs().max())
-            for logits, wanted in zip(found, expected, strict=True)
-        )
-    blocks = range(engine.family.blocks)
-    return FolderChecks(
-        quantized_modules=len(tensors.modules),
-        expected_modules=sum(len(engine.family.linears(block)) for block in blocks),
-        missing_keys=keys.missing,
-        unexpected_keys=keys.unexpected,
-        mismatched_keys=keys.mismatched,
-        codes_equal=tensors.grid == grid and _codes_equal(tensors, blocks, codes_of),
-        text_logit_error=text_error,
-        image_logit_error=image_error,
+    """Check one folder: its papers, and where they let it be read, all that it holds."""
+    look = inspect(folder)
+    other_grid = _other_grid(look, grid)
+    checks = FolderChecks(
+        quantized_modules=look.quantized_modules,
+        expected_modules=len(_quantized(engine)),
+        missing_keys=(),
+        unexpected_keys=(),
+        mismatched_keys=(),
+        codes_equal=None,
+        text_logit_error=None,
+        image_logit_error=None,
         logit_tolerance=TOLERANCE[engine.place.dtype],
+        faults=(*look.problems, *other_grid),
+    )
+    if other_grid or not (look.files_agree and look.modules_agree):
+        return checks
+    return checks.model_copy(
+        update=_look_inside(folder, engine, codes_of, expected, budget)
+        | {"faults": (*checks.faults, *_changed(engine, open_export(folder)))}
     )
 
 
-def _client_logits(folder: Path, export: OpenModel, prompts: Sequence[Sample]) -> Iterator[Tensor]:
+def _look_inside(
+    folder: Path,
+    engine: OpenModel,
+    codes_of: CodesOf,
+    expected: Sequence[Tensor],
+    budget: Budget,
+) -> dict[str, Any]:
+    """Return what codes, names and logits of a readable folder have shown, as fields of checks."""
+    tensors = open_export(folder)
+    shapes = {name: tensors.shape(name) for name in tensors.names}
+    keys = keys_of(folder, shapes)
+    text, image = None, None
+    if not keys.wrong:
+        whole = sum(map(math.prod, shapes.values())) * engine.place.dtype.itemsize
+        run = _client_logits if whole <= WHOLE_MODEL_BYTES else _streamed_logits
+        found = run(folder, OpenModel(tensors, engine.family, engine.place), budget)
+        text, image = map(_distance, found, expected)
+    return {
+        "missing_keys": keys.missing,
+        "unexpected_keys": keys.unexpected,
+        "mismatched_keys": keys.mismatched,
+        "codes_equal": _codes_equal(tensors, range(engine.family.blocks), codes_of),
+        "text_logit_error": text,
+        "image_logit_error": image,
+    }
+
+
+def _quantized(engine: OpenModel) -> frozenset[str]:
+    """Return the source names of all weights that are quantized."""
+    blocks = range(engine.family.blocks)
+    return frozenset(name for block in blocks for name in engine.family.linears(block))
+
+
+def _other_grid(look: CheckpointReport, grid: IntGrid) -> tuple[str, ...]:
+    """Say so if config.json tells of another grid than the codes were learned for."""
+    told = f"bits={look.bits}, group_size={look.group_size}, sym={look.sym}"
+    learned = f"bits={grid.bits}, group_size={grid.group_size}, sym={grid.symmetric}"
+    if told == learned:
+        return ()
+    return (f"config.json says {told}, but the codes were learned for {learned}",)
+
+
+def _changed(engine: OpenModel, export: ExportedTensors) -> Iterator[str]:
+    """Tell which tensors that stay in 16 bit are not the source's, byte for byte."""
+    quantized = _quantized(engine)
+    for name in engine.tensors.names:
+        if name in export.index and name not in quantized:
+            old, new = engine.tensors.load(name), export.load(name)
+            same = (old.dtype, old.shape) == (new.dtype, new.shape)
+            if not same or not torch.equal(_bytes(old), _bytes(new)):
+                yield f"{name} is not the tensor of the source"
+
+
+def _bytes(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1).view(torch.uint8)
+
+
+def _client_logits(folder: Path, export: OpenModel, _budget: Budget) -> Iterator[Tensor]:
     """Yield the logits of transformers' own model, loaded whole."""
     place, tensors = export.place, export.tensors
     weights = {name: tensors.load(name).to(place.dtype) for name in tensors.names}
     client = load(folder, weights, device=place.device.type, dtype=place.dtype).model
-    for prompt in prompts:
+    for prompt in verification_prompts(folder):
         yield logits_of(client, prompt)
+
+
+def _streamed_logits(folder: Path, export: OpenModel, budget: Budget) -> Iterator[Tensor]:
+    """Yield the logits of a model that is too large to be loaded whole."""
+    return stream_logits(export, verification_prompts(folder), as_it_is, budget)
+
+
+def _distance(found: Tensor, expected: Tensor) -> float:
+    """Return the largest difference of one prompt's logits, as a share of the largest logit."""
+    if found.shape != expected.shape:
+        return math.inf  # the export's tokenizer cuts the prompt otherwise
+    return float((found.cpu() - expected.cpu()).abs().max() / expected.abs().max())
 
 
 def _codes_equal(tensors: ExportedTensors, blocks: Iterable[int], codes_of: CodesOf) -> bool:
