@@ -6,10 +6,12 @@ fits every layer and that the result will have a place; not one weight is read.
 
 from prefect import task
 
+from infra.calibration.conversations import open_processor
+from infra.checkpoints.configs import source_config
 from infra.models.architectures import for_config
-from infra.models.source import ModelSource, read_config
+from infra.models.source import ModelSource
 from infra.models.tensors import TensorIndex
-from quantcore.grid import IntGrid
+from tasks.engine import grid_of
 from tasks.finished import require_free_or_ours
 from tasks.specs import ExportRequest, QuantizationSpec
 
@@ -22,6 +24,8 @@ def look_before(
 
     Raises:
         OutputExistsError: An output folder holds something else already.
+        AlreadyQuantizedError: The model is not a 16-bit one.
+        ProcessorError: Its tokenizer or processor, which verification needs, cannot be used.
         WeightsError: A weight file is missing, cut short or damaged.
         UnknownArchitectureError: Nobody here can read this model family.
         GroupSizeError: The group size does not divide the inputs of a layer.
@@ -29,12 +33,9 @@ def look_before(
     for request in requests:
         require_free_or_ours(source, request)
     index = TensorIndex.open(source.path)
-    architecture = for_config(read_config(source.path), index.names)
-    grid = IntGrid(
-        bits=quantization.bits,
-        group_size=quantization.group_size,
-        symmetric=quantization.symmetric,
-    )
+    architecture = for_config(source_config(source.path), index.names)
+    open_processor(source.path)
+    grid = grid_of(quantization)
     for block in range(architecture.blocks):
         for name in architecture.linears(block):
             grid.groups(index.shape(name)[1])
