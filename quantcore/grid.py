@@ -136,8 +136,8 @@ def to_half_ste(x: Tensor) -> Tensor:
 def clip(x: Tensor, low: float, high: float) -> Tensor:
     """Clip to ``low`` … ``high``; the slope is 1 between the ends and on them, 0 beyond.
 
-    `torch.clamp` has the same values, but its slope on the ends went from 1 to 0 in torch 2.14, and
-    the extreme of every group lies on an end.
+    `torch.clamp` has the same values, but its slope on the ends, where the extreme of every group
+    lies, is 1 in older releases and 0 in torch 2.14.
     """
     return torch.where((x >= low) & (x <= high), x, x.detach().clamp(low, high))
 
