@@ -182,7 +182,7 @@ def test_straight_through_rounding_keeps_the_gradient() -> None:
 
 
 def test_clipping_has_a_slope_on_its_ends() -> None:
-    """The extreme of each group lies on an end; torch.clamp's own slope there differs by release."""
+    """The extreme of each group lies on an end, where torch.clamp's slope differs by release."""
     x = torch.tensor([-1.0, 0.0, 7.0, 15.0, 16.0], requires_grad=True)
 
     clipped = clip(x, 0, 15)
