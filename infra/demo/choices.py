@@ -138,6 +138,22 @@ def about_picture(scene: Scene, rng: random.Random) -> Choice:
     return rng.choice(_PICTURE_KINDS)(scene, rng)
 
 
+def about_options(rng: random.Random) -> Choice:
+    """Draw a question that its own wording answers, which teaches to name options by letter.
+
+    Args:
+        rng: Stream to draw from.
+
+    Returns:
+        The question; no picture is needed.
+    """
+    pools = (COLOURS, SHAPES, WORDS, tuple(NATURE.values()), tuple(HABIT.values()))
+    pool = rng.choice(pools)
+    truth = rng.choice(pool)
+    options, answer = _options(truth, pool, rng, _size(rng))
+    return Choice(f"Which option says {truth}?", options, answer, "options", "language")
+
+
 def _plural(shape: str) -> str:
     """Name many of a shape."""
     return f"{shape}es" if shape.endswith("s") else f"{shape}s"

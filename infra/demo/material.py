@@ -1,20 +1,23 @@
 """Training material, a fresh batch for every step: the step number is the seed."""
 
 import random
+from collections.abc import Callable
 
 import torch
 from tokenizers import Tokenizer
 
 from infra.demo.batches import Branch, Packer, Sequences
-from infra.demo.conversations import Mix, ask, converse
+from infra.demo.conversations import converse, spell
 from infra.demo.draw import render
 from infra.demo.grammar import write_story
 from infra.demo.patches import recompress, to_patches
+from infra.demo.questions import Asker
 from infra.demo.world import Scene, draw_scene
 
 _ALONE = 0.35
 _TALKS = 0.1
-_BRANCHES = 10
+_SPELLS = 0.6
+_BRANCHES = 16
 _QUALITIES = (75, 75, 85, 95)
 
 
@@ -46,14 +49,17 @@ def picture(scene: Scene, rng: random.Random) -> torch.Tensor:
     return to_patches(image)
 
 
-def _branches(scene: Scene, rng: random.Random, mix: Mix) -> list[Branch]:
-    """Ask more questions than fit; now and then begin with a whole conversation."""
-    asked: list[Branch] = [(ask(scene, rng, mix),) for _ in range(_BRANCHES)]
-    return [converse(scene, rng), *asked] if rng.random() < _TALKS else asked
+def _branches(scene: Scene, rng: random.Random, ask: Asker) -> list[Branch]:
+    """Ask more questions than fit; often begin with a conversation, of either sort."""
+    asked: list[Branch] = [(ask(scene, rng),) for _ in range(_BRANCHES)]
+    lot = rng.random()
+    if lot < _TALKS:
+        return [converse(scene, rng), *asked]
+    return [spell(rng), *asked] if lot < _TALKS + _SPELLS else asked
 
 
 def question_batch(
-    packer: Packer, rng: random.Random, size: int, mix: Mix
+    packer: Packer, rng: random.Random, size: int, ask: Asker
 ) -> tuple[Sequences, torch.Tensor]:
     """Make a batch of pictures with questions.
 
@@ -61,29 +67,35 @@ def question_batch(
         packer: Lays out the sequences.
         rng: Stream to draw from.
         size: Number of pictures.
-        mix: Weights of the kinds of questions.
+        ask: Asks one question.
 
     Returns:
         The sequences and the patches of their pictures.
     """
     scenes = [draw_training_scene(rng) for _ in range(size)]
-    batch = packer.pack([_branches(scene, rng, mix) for scene in scenes])
+    batch = packer.pack([_branches(scene, rng, ask) for scene in scenes])
     return batch, torch.stack([picture(scene, rng) for scene in scenes])
 
 
-def text_batch(tokenizer: Tokenizer, rng: random.Random, rows: int, length: int) -> torch.Tensor:
-    """Make a batch of plain text: stories laid end to end, cut into rows.
+def text_batch(
+    tokenizer: Tokenizer,
+    rng: random.Random,
+    shape: tuple[int, int],
+    write: Callable[[random.Random], str] = write_story,
+) -> torch.Tensor:
+    """Make a batch of plain text: documents laid end to end, cut into rows.
 
     Args:
         tokenizer: The raw tokenizer.
         rng: Stream to draw from.
-        rows: Number of rows.
-        length: Tokens of a row.
+        shape: Number of rows, and tokens of a row.
+        write: Writes one document.
 
     Returns:
         Token ids, (rows, length).
     """
-    ids: list[int] = tokenizer.encode(write_story(rng)).ids[rng.randrange(length) :]
+    rows, length = shape
+    ids: list[int] = tokenizer.encode(write(rng)).ids[rng.randrange(length) :]
     while len(ids) < rows * length:
-        ids += tokenizer.encode(f"<|endoftext|>{write_story(rng)}").ids
+        ids += tokenizer.encode(f"<|endoftext|>{write(rng)}").ids
     return torch.tensor(ids[: rows * length]).view(rows, length)

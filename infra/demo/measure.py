@@ -122,7 +122,7 @@ def perplexity(
     Returns:
         Perplexity a token.
     """
-    ids = text_batch(tokenizer, stream(seed, "measure/text"), rows, 256)
+    ids = text_batch(tokenizer, stream(seed, "measure/text"), (rows, 256))
     losses = [float(text_loss(model, chunk)) for chunk in torch.split(ids, 1)]
     return math.exp(sum(losses) / len(losses))
 
@@ -138,7 +138,7 @@ def unigram_perplexity(tokenizer: Tokenizer, rows: int, seed: int) -> float:
     Returns:
         Perplexity a token; frequencies are those of the text itself, the best case.
     """
-    ids = text_batch(tokenizer, stream(seed, "measure/text"), rows, 256)
+    ids = text_batch(tokenizer, stream(seed, "measure/text"), (rows, 256))
     counts = Counter(ids.flatten().tolist())
     total = counts.total()
     return math.exp(-sum(n * math.log(n / total) for n in counts.values()) / total)

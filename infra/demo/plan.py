@@ -12,6 +12,7 @@ class Plan:
     joint_steps: int = 1400
     decay_share: float = 0.3
     early_share: float = 0.35
+    letters_share: float = 0.6
     text_every: int = 7
     rows: int = 12
     length: int = 288
@@ -34,7 +35,8 @@ def lesson(plan: Plan, step: int) -> str:
         step: Step, from 0.
 
     Returns:
-        "text", "look", or for the joint lesson "early" or "late" by its mix of questions.
+        "text", "look", or for the joint lesson "early" (plain questions), "letters"
+        (options by letter, without pictures) or "late" (questions with options).
     """
     if step < plan.text_steps:
         return "text"
@@ -43,7 +45,10 @@ def lesson(plan: Plan, step: int) -> str:
         return "look"
     if joint % plan.text_every == plan.text_every - 1:
         return "text"
-    return "early" if joint < plan.early_share * plan.joint_steps else "late"
+    if joint < plan.early_share * plan.joint_steps:
+        return "early"
+    letters = joint < plan.letters_share * plan.joint_steps and joint % 2 == 0
+    return "letters" if letters else "late"
 
 
 def rate(plan: Plan, step: int) -> float:

@@ -17,8 +17,9 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from infra.demo import MODEL_DIR
 from infra.demo.batches import Packer
-from infra.demo.conversations import EARLY, LATE
+from infra.demo.conversations import drill, examine, recite
 from infra.demo.forward import answer_loss, look, text_loss
+from infra.demo.grammar import write_story
 from infra.demo.looking import cell_ids, looking_accuracy, looking_loss
 from infra.demo.material import draw_training_scene, picture, question_batch, text_batch
 from infra.demo.measure import KINDS, accuracy, perplexity
@@ -94,17 +95,17 @@ def step_loss(trainer: Trainer, step: int) -> torch.Tensor:
     plan, model = trainer.plan, trainer.model
     rng = stream(plan.seed, f"train/{step}/{rank()}")
     kind = lesson(plan, step)
-    if kind == "text":
-        return text_loss(
-            model, text_batch(trainer.tokenizer, rng, plan.rows // size(), plan.length)
-        )
+    if kind in {"text", "letters"}:
+        write = write_story if kind == "text" else recite
+        shape = (plan.rows // size(), plan.length)
+        return text_loss(model, text_batch(trainer.tokenizer, rng, shape, write))
     if kind == "look":
         scenes = [draw_training_scene(rng) for _ in range(plan.look_rows // size())]
         seen = look(model, torch.stack([picture(scene, rng) for scene in scenes]))
         embedding = model.model.language_model.embed_tokens.weight
         return looking_loss(seen, embedding, cell_ids(trainer.tokenizer, scenes))
-    mix = EARLY if kind == "early" else LATE
-    batch, patches = question_batch(trainer.packer, rng, plan.rows // size(), mix)
+    ask = drill if kind == "early" else examine
+    batch, patches = question_batch(trainer.packer, rng, plan.rows // size(), ask)
     return answer_loss(model, batch, patches)
 
 
