@@ -251,3 +251,14 @@ def test_every_error_is_a_quantcore_error() -> None:
     assert issubclass(GroupSizeError, GridError)
     assert issubclass(GridError, QuantcoreError)
     assert issubclass(GridError, ValueError)
+
+
+def test_ties_round_to_even_before_the_zero_point_is_added() -> None:
+    """With an odd zero point the order shows: 0.5 goes to 0 and 1.5 to 2, wherever zero lies."""
+    weight_OI = torch.zeros(1, 32)
+    weight_OI[0, :5] = torch.tensor([-7.0, 8.0, 0.5, 1.5, -0.5])
+
+    quantized = round_to_nearest("w", weight_OI, IntGrid(group_size=32, symmetric=False))
+
+    assert (float(quantized.scale_OG), int(quantized.zero_OG)) == (1.0, 7)
+    assert quantized.codes_OI[0, :5].tolist() == [0, 15, 7, 9, 7]
