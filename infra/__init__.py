@@ -1,1 +1,1 @@
-"""The outside world: model files, calibration data, checkpoints, the artifact store.  No Prefect."""
+"""The outside world: models, calibration data, checkpoints, the artifact store.  No Prefect."""

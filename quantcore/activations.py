@@ -110,7 +110,8 @@ class Budget:
 
     Attributes:
         bytes: Largest chain that is kept in memory.
-        scratch: Folder of the memory-mapped files; they are the caller's to delete.
+        scratch: Folder of the memory-mapped files.  Each loses its name as soon as it is mapped,
+            so that its space is free again when the process ends, however it ends.
     """
 
     bytes: int
@@ -129,6 +130,7 @@ def room(rows: int, hidden: int, dtype: torch.dtype, *, name: str, budget: Budge
     path = budget.scratch / f"{name}.activations"
     _reserve(path, size)
     flat = torch.from_file(str(path), shared=True, size=rows * hidden, dtype=dtype)
+    path.unlink()
     return flat.view(rows, hidden)
 
 
