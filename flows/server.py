@@ -10,6 +10,7 @@ Prefect profile, keeps it.
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prefect.client.orchestration import get_client
+from prefect.events.worker import EventsWorker
 from prefect.settings import get_current_settings, temporary_settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -34,6 +36,7 @@ START_SECONDS = (
     180.0  # a first start creates the database; on two busy cores it takes half a minute
 )
 POLL_SECONDS = 0.25
+FLUSH_SECONDS = 10.0
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")  # the server needs none of ours
 
 CLIENT_DEFAULTS = {
@@ -102,6 +105,7 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
                 yield Connection(record.api_url, record.ui_url, how)
         finally:
             if not keep and nobody_else():
+                _send_what_is_left()
                 stop(workspace)
 
 
@@ -173,6 +177,14 @@ def _require_answer(url: str) -> None:
             "PREFECT_API_URL to one that runs, or unset it (and the api.url of the active Prefect "
             "profile) to have one started here."
         )
+
+
+def _send_what_is_left() -> None:
+    """Send the log lines and events that wait in this process, before their server is gone."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            handler.flush()
+    EventsWorker.drain_all(timeout=FLUSH_SECONDS)
 
 
 def _record_path(workspace: Path) -> Path:

@@ -44,6 +44,7 @@ def quantize(  # noqa: PLR0913 -- a command line is its flags
     nsamples: flags.Nsamples = 512,
     seqlen: flags.Seqlen = 2048,
     held_out: flags.HeldOut = None,
+    held_out_nsamples: flags.HeldOutNsamples = 32,
     bits: flags.Bits = 4,
     group_size: flags.GroupSize = 128,
     sym: flags.Sym = True,
@@ -79,6 +80,7 @@ def quantize(  # noqa: PLR0913 -- a command line is its flags
             output_dir=output_dir,
             compute={"device": device, "dtype": dtype, "threads": threads},
             held_out=held_out,
+            held_out_nsamples=held_out_nsamples,
         )  # fmt: skip
         recipe = arguments.to_recipe(asked)
         from flows.cli import execute

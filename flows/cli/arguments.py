@@ -23,6 +23,8 @@ FLAGS = {
     "calibration[0].seed": "--seed",
     "calibration[0].images": "--images",
     "calibration[0]": "--calibration",
+    "evaluation.text.nsamples": "--held-out-nsamples",
+    "evaluation.text.source": "--held-out",
     "quantization.bits": "--bits",
     "quantization.group_size": "--group-size",
     "quantization.iters": "--iters",
@@ -57,6 +59,7 @@ class Asked(NamedTuple):
     output_dir: Path
     compute: dict[str, Any]
     held_out: str | None
+    held_out_nsamples: int
 
 
 def to_recipe(asked: Asked) -> Recipe:
@@ -114,7 +117,8 @@ def _held_out(asked: Asked) -> dict[str, Any] | None:
     """Return the held-out set of the flags, at the sequence length of the calibration set."""
     if asked.held_out is None:
         return None
-    spec = _spec(asked.held_out, None) | {"name": "held-out", "nsamples": 32, "seed": 7}
+    spec = _spec(asked.held_out, None) | {"name": "held-out", "seed": 7}
+    spec |= {"nsamples": asked.held_out_nsamples}
     return spec | _lengths(spec, asked.data.seqlen)
 
 

@@ -22,7 +22,7 @@ from infra.errors import (
     StorageError,
     StoreError,
 )
-from quantcore.errors import GridError, QuantcoreError
+from quantcore.errors import GridError, QuantcoreError, ScheduleError, ScratchSpaceError
 
 
 class Exit(enum.IntEnum):
@@ -39,10 +39,13 @@ class Exit(enum.IntEnum):
 
 
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
-    ((RecipeError, GridError), Exit.USAGE),
+    ((RecipeError, GridError, ScheduleError), Exit.USAGE),
     (VerificationError, Exit.VERIFICATION),
     (
-        (StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
+        (
+            *(StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
+            ScratchSpaceError,
+        ),
         Exit.ENVIRONMENT,
     ),
     ((InfraError, QuantcoreError), Exit.INPUT),
@@ -72,15 +75,33 @@ def finish(command: Callable[[], Exit], *, verbose: bool, after_interrupt: str =
     try:
         with _signals_raise():
             return command()
-    except (KeyboardInterrupt, Terminated) as stopped:
-        code = Exit.TERMINATED if isinstance(stopped, Terminated) else Exit.INTERRUPTED
-        console.print(f"{code.name.capitalize()}. {after_interrupt}".rstrip(), markup=False)
-        return code
-    except Exception as error:  # noqa: BLE001 -- the one place where everything ends
+    except BaseException as error:  # the one place where everything ends
         if verbose:
             traceback.print_exception(error, file=sys.stderr)
+        if code := stopped_by(error):
+            console.print(f"{code.name.capitalize()}. {after_interrupt}".rstrip(), markup=False)
+            return code
+        if not isinstance(error, Exception):
+            raise
         console.print(told(error), markup=False)
         return code_of(error)
+
+
+def stopped_by(error: BaseException) -> Exit | None:
+    """Return which signal ended a command, if one did.
+
+    A signal that comes while Prefect prepares a step makes the step fail of something else, so the
+    errors that were under way are looked at, too.
+    """
+    under_way: BaseException | None = error
+    while under_way is not None:
+        if isinstance(under_way, KeyboardInterrupt):
+            return Exit.INTERRUPTED
+        # Prefect's own exception for SIGTERM goes by its name: importing it takes seconds.
+        if isinstance(under_way, Terminated) or type(under_way).__name__ == "TerminationSignal":
+            return Exit.TERMINATED
+        under_way = under_way.__cause__ or under_way.__context__
+    return None
 
 
 def told(error: Exception) -> str:

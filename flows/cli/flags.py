@@ -69,6 +69,9 @@ HeldOut = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+HeldOutNsamples = Annotated[
+    int, typer.Option(help="Samples of the held-out text, exactly.", rich_help_panel=DATA)
+]
 
 Bits = Annotated[int, typer.Option(help="Bits a weight: 2, 3, 4 or 8.", rich_help_panel=HOW)]
 GroupSize = Annotated[

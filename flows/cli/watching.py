@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from tasks.progress import LOGGER_NAME, ProgressEvent
 
 PLAIN_SECONDS = 20.0  # between two lines about one block, where there is no terminal
-RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ def test_quantize_writes_both_formats_and_inspect_calls_them_sound(
         "quantize", "--model", tiny_model, "--calibration", cli_data / "texts.jsonl", *SMALL,
         "--bits", "4", "--group-size", "128", "--format", "auto_gptq,auto_round",
         "--output-dir", "out", "--device", "cpu", "--seed", "7", "--segments", "1",
-        "--held-out", cli_data / "held_out.jsonl",
+        "--held-out", cli_data / "held_out.jsonl", "--held-out-nsamples", "4",
     )  # fmt: skip
 
     assert done.code == 0, done.err

@@ -46,6 +46,7 @@ def asked(calibration: str | Path | None, **changes: Any) -> Asked:
         output_dir=Path("out"),
         compute={"device": "cpu", "dtype": "auto", "threads": None},
         held_out=None,
+        held_out_nsamples=3,
     )
     return sound._replace(**{k: v for k, v in rest.items() if k in Asked._fields})
 
@@ -91,7 +92,7 @@ def test_a_held_out_set_is_read_at_the_same_length(texts: Path) -> None:
     text = to_recipe(asked(texts, held_out=str(texts))).evaluation.text
 
     assert text is not None
-    assert (text.name, text.seqlen) == ("held-out", 64)
+    assert (text.name, text.nsamples, text.seqlen) == ("held-out", 3, 64)
 
 
 @pytest.mark.parametrize(

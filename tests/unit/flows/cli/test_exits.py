@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from prefect.exceptions import TerminationSignal
 
 from flows.cli import exits, pages
 from flows.cli.exits import Exit
@@ -84,6 +85,25 @@ def test_signals_end_a_command_cleanly(
     assert exits.finish(command, verbose=False, after_interrupt="All is kept.") == code
     assert capsys.readouterr().err == f"{code.name.capitalize()}. All is kept.\n"
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(
+    ("signal_", "code"),
+    [(KeyboardInterrupt(), Exit.INTERRUPTED), (TerminationSignal(15), Exit.TERMINATED)],
+)
+def test_an_error_that_a_signal_caused_is_told_as_the_signal(
+    signal_: BaseException, code: Exit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prefect, caught while it prepares a step, fails of a step that is not there."""
+
+    def command() -> Exit:
+        try:
+            raise signal_
+        finally:
+            raise ValueError("Task run is not set")
+
+    assert exits.finish(command, verbose=False) == code
+    assert capsys.readouterr().err == f"{code.name.capitalize()}.\n"
 
 
 def test_the_help_page_lists_every_code() -> None:

@@ -83,6 +83,7 @@ def test_the_logger_is_left_as_it_was() -> None:
         ("prefect.flow_runs", logging.INFO, "quiet"),
         ("prefect.task_runs", logging.WARNING, "shown"),
         ("prefect.task_runs", logging.ERROR, "quiet"),
+        ("prefect.engine", logging.ERROR, "quiet"),
         ("prefect.client", logging.ERROR, "shown"),
         ("transformers", logging.WARNING, "shown"),
     ],
