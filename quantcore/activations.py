@@ -32,11 +32,6 @@ class Batch(NamedTuple):
     side: Mapping[str, Tensor]  # each [B, T, …]: rotary cosines and sines, say
     valid_BT: Tensor  # bool
 
-    @property
-    def samples(self) -> int:
-        """B."""
-        return self.hidden_BTH.shape[0]
-
     def squared_error(self, out_BTH: Tensor, target_BTH: Tensor) -> tuple[Tensor, int]:
         """Return (sum of squared errors over valid tokens, number of values summed).
 

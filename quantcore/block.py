@@ -111,8 +111,8 @@ def learn_block(
         block: The 16-bit block.
         inputs: What the blocks before it give once quantized.
         targets: What the 16-bit block gives on the 16-bit chain.
-        grid: Bits, group size, symmetry.
-        how: Steps, rates, seed, samples held out.
+        grid: What the weights are snapped to.
+        how: How long and how fast.
         progress: Called after each step with its number from 1 and its training loss.
 
     Raises:

@@ -54,7 +54,6 @@ def test_batches_pad_on_the_right_and_say_where() -> None:
 
     batch = chain.batch([0, 2], torch.device("cpu"), torch.float32)
 
-    assert batch.samples == 2
     assert batch.hidden_BTH.shape == (2, 5, 8)
     assert batch.valid_BT.tolist() == [[True] * 5, [True] * 2 + [False] * 3]
     assert torch.equal(states()[2], batch.hidden_BTH[1, :2])
