@@ -63,7 +63,10 @@ def rotate(choice: Choice, turn: int) -> Choice:
 
 
 def as_turn(choice: Choice) -> Turn:
-    """Word a choice as a turn answered by a letter.
+    """Word a choice as a turn answered by the text of the true option.
+
+    A letter would need the option looked up a second time, which so small a model learns late;
+    benchmarks read an option's text as well as its letter.
 
     Args:
         choice: The question.
@@ -72,7 +75,7 @@ def as_turn(choice: Choice) -> Turn:
         The turn.
     """
     prompt = prompts.multiple_choice(choice.question, choice.options, choice.hint)
-    return Turn(prompt, choice.letter)
+    return Turn(prompt, choice.options[choice.answer])
 
 
 def _options(
@@ -136,22 +139,6 @@ def about_picture(scene: Scene, rng: random.Random) -> Choice:
         The question.
     """
     return rng.choice(_PICTURE_KINDS)(scene, rng)
-
-
-def about_options(rng: random.Random) -> Choice:
-    """Draw a question that its own wording answers, which teaches to name options by letter.
-
-    Args:
-        rng: Stream to draw from.
-
-    Returns:
-        The question; no picture is needed.
-    """
-    pools = (COLOURS, SHAPES, WORDS, tuple(NATURE.values()), tuple(HABIT.values()))
-    pool = rng.choice(pools)
-    truth = rng.choice(pool)
-    options, answer = _options(truth, pool, rng, _size(rng))
-    return Choice(f"Which option says {truth}?", options, answer, "options", "language")
 
 
 def _plural(shape: str) -> str:

@@ -1,13 +1,12 @@
 """Training material, a fresh batch for every step: the step number is the seed."""
 
 import random
-from collections.abc import Callable
 
 import torch
 from tokenizers import Tokenizer
 
 from infra.demo.batches import Branch, Packer, Sequences
-from infra.demo.conversations import converse, spell
+from infra.demo.conversations import converse
 from infra.demo.draw import render
 from infra.demo.grammar import write_story
 from infra.demo.patches import recompress, to_patches
@@ -16,7 +15,6 @@ from infra.demo.world import Scene, draw_scene
 
 _ALONE = 0.35
 _TALKS = 0.1
-_SPELLS = 0.6
 _BRANCHES = 16
 _QUALITIES = (75, 75, 85, 95)
 
@@ -50,12 +48,9 @@ def picture(scene: Scene, rng: random.Random) -> torch.Tensor:
 
 
 def _branches(scene: Scene, rng: random.Random, ask: Asker) -> list[Branch]:
-    """Ask more questions than fit; often begin with a conversation, of either sort."""
+    """Ask more questions than fit; now and then begin with a whole conversation."""
     asked: list[Branch] = [(ask(scene, rng),) for _ in range(_BRANCHES)]
-    lot = rng.random()
-    if lot < _TALKS:
-        return [converse(scene, rng), *asked]
-    return [spell(rng), *asked] if lot < _TALKS + _SPELLS else asked
+    return [converse(scene, rng), *asked] if rng.random() < _TALKS else asked
 
 
 def question_batch(
@@ -81,7 +76,6 @@ def text_batch(
     tokenizer: Tokenizer,
     rng: random.Random,
     shape: tuple[int, int],
-    write: Callable[[random.Random], str] = write_story,
 ) -> torch.Tensor:
     """Make a batch of plain text: documents laid end to end, cut into rows.
 
@@ -89,13 +83,12 @@ def text_batch(
         tokenizer: The raw tokenizer.
         rng: Stream to draw from.
         shape: Number of rows, and tokens of a row.
-        write: Writes one document.
 
     Returns:
         Token ids, (rows, length).
     """
     rows, length = shape
-    ids: list[int] = tokenizer.encode(write(rng)).ids[rng.randrange(length) :]
+    ids: list[int] = tokenizer.encode(write_story(rng)).ids[rng.randrange(length) :]
     while len(ids) < rows * length:
-        ids += tokenizer.encode(f"<|endoftext|>{write(rng)}").ids
+        ids += tokenizer.encode(f"<|endoftext|>{write_story(rng)}").ids
     return torch.tensor(ids[: rows * length]).view(rows, length)

@@ -12,7 +12,6 @@ class Plan:
     joint_steps: int = 1400
     decay_share: float = 0.3
     early_share: float = 0.35
-    letters_share: float = 0.6
     text_every: int = 7
     rows: int = 12
     length: int = 288
@@ -35,8 +34,7 @@ def lesson(plan: Plan, step: int) -> str:
         step: Step, from 0.
 
     Returns:
-        "text", "look", or for the joint lesson "early" (plain questions), "letters"
-        (options by letter, without pictures) or "late" (questions with options).
+        "text", "look", or for the joint lesson "early" (plain questions) or "late" (options).
     """
     if step < plan.text_steps:
         return "text"
@@ -45,10 +43,7 @@ def lesson(plan: Plan, step: int) -> str:
         return "look"
     if joint % plan.text_every == plan.text_every - 1:
         return "text"
-    if joint < plan.early_share * plan.joint_steps:
-        return "early"
-    letters = joint < plan.letters_share * plan.joint_steps and joint % 2 == 0
-    return "letters" if letters else "late"
+    return "early" if joint < plan.early_share * plan.joint_steps else "late"
 
 
 def rate(plan: Plan, step: int) -> float:

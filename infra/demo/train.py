@@ -17,9 +17,8 @@ from transformers import Qwen2VLForConditionalGeneration
 
 from infra.demo import MODEL_DIR
 from infra.demo.batches import Packer
-from infra.demo.conversations import drill, examine, recite
+from infra.demo.conversations import drill, examine
 from infra.demo.forward import answer_loss, look, text_loss
-from infra.demo.grammar import write_story
 from infra.demo.looking import cell_ids, looking_accuracy, looking_loss
 from infra.demo.material import draw_training_scene, picture, question_batch, text_batch
 from infra.demo.measure import KINDS, accuracy, perplexity
@@ -28,7 +27,7 @@ from infra.demo.optim import Muon
 from infra.demo.plan import Plan, lesson, rate
 from infra.demo.seeds import stream
 from infra.demo.together import average_gradients, join, rank, size
-from infra.demo.tokenizer import train_tokenizer
+from infra.demo.tokenizer import load_tokenizer, train_tokenizer
 from infra.files import write_atomically
 
 _TOKENIZER_SEED = 7
@@ -54,8 +53,15 @@ def _is_matrix(name: str, parameter: torch.nn.Parameter) -> bool:
     return parameter.ndim == 2 and "embed_tokens" not in name and "lm_head" not in name  # noqa: PLR2004
 
 
+def _tokenizer(folder: Path) -> Tokenizer:
+    """Keep the folder's tokenizer, which its weights know; train one if it has none."""
+    if (folder / "tokenizer.json").exists():
+        return load_tokenizer(folder)
+    return train_tokenizer(_TOKENIZER_SEED, _TOKENIZER_SIZE)
+
+
 def make_trainer(plan: Plan, folder: Path) -> Trainer:
-    """Train the tokenizer, write the model's descriptions and make a blank model.
+    """Make the tokenizer, write the model's descriptions and make a blank model.
 
     Args:
         plan: The training plan.
@@ -64,7 +70,7 @@ def make_trainer(plan: Plan, folder: Path) -> Trainer:
     Returns:
         The trainer at step 0.
     """
-    tokenizer = train_tokenizer(_TOKENIZER_SEED, _TOKENIZER_SIZE)
+    tokenizer = _tokenizer(folder)
     write_descriptions(folder, tokenizer)
     torch.manual_seed(plan.seed)
     model = blank_model(folder)
@@ -95,10 +101,9 @@ def step_loss(trainer: Trainer, step: int) -> torch.Tensor:
     plan, model = trainer.plan, trainer.model
     rng = stream(plan.seed, f"train/{step}/{rank()}")
     kind = lesson(plan, step)
-    if kind in {"text", "letters"}:
-        write = write_story if kind == "text" else recite
+    if kind == "text":
         shape = (plan.rows // size(), plan.length)
-        return text_loss(model, text_batch(trainer.tokenizer, rng, shape, write))
+        return text_loss(model, text_batch(trainer.tokenizer, rng, shape))
     if kind == "look":
         scenes = [draw_training_scene(rng) for _ in range(plan.look_rows // size())]
         seen = look(model, torch.stack([picture(scene, rng) for scene in scenes]))
