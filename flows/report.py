@@ -17,8 +17,13 @@ WHERE_NOT_WHAT: dict[str, set[str]] = {
     "compute": {"threads", "activation_gib"},
 }
 COLUMNS = (
-    "variant", "perplexity 16 bit", "quantized", "mean KL (nats)", "top-1 agreement", "size (MiB)",
-)  # fmt: skip
+    "variant",
+    "perplexity 16-bit",
+    "perplexity quantized",
+    "mean KL (nats)",
+    "top-1 agreement",
+    "size (MiB)",
+)
 
 
 def artifact_key(*words: str) -> str:

@@ -106,6 +106,40 @@ def test_an_output_folder_that_exists_is_refused_before_any_work(
     assert names_in(tmp_path / "out") == ["auto_gptq"]
 
 
+def test_the_demo_writes_its_data_and_says_how_to_load_what_it_made(
+    roundhouse: Roundhouse, tmp_path: Path
+) -> None:
+    """Everything is below the workspace; here it only rounds, which takes seconds."""
+    small = ("--set", "quantization.iters=0", "--set", "evaluation.text.nsamples=2")
+    done = roundhouse("demo", *small, "--workspace", "work")
+
+    made = tmp_path / "work" / "demo" / "checkpoints"
+    assert done.code == 0, done.err
+    assert names_in(made) == ["auto_gptq", "auto_round"]
+    assert f'folder = "{made / "auto_round"}"' in done.out
+    assert names_in(tmp_path / "work" / "demo" / "data") == [
+        "calibration.jsonl",
+        "conversations",
+        "held_out.jsonl",
+    ]
+
+    other = roundhouse("demo", *small, "--set", "quantization.bits=8", "--workspace", "work")
+    fresh = roundhouse("demo", *small, "--set", "quantization.bits=8", "--workspace", "work",
+                       "--fresh")  # fmt: skip
+    assert (other.code, fresh.code) == (5, 0)
+
+
+def test_ui_names_the_server_and_does_not_stop_one_that_is_not_ours(
+    roundhouse: Roundhouse, prefect_api_url: str
+) -> None:
+    """A configured server is someone else's."""
+    shown, stopped = roundhouse("ui"), roundhouse("ui", "--stop")
+
+    assert (shown.code, stopped.code) == (0, 0)
+    assert prefect_api_url in shown.out
+    assert "No server of this workspace" in stopped.out
+
+
 def test_a_server_that_is_configured_and_gone_is_told(
     roundhouse: Roundhouse, environment: dict[str, str], tiny_model: Path
 ) -> None:
