@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import AutoTokenizer
 
 from infra.calibration.sample import Sample
 from infra.models.tensors import Tensors
@@ -31,19 +32,23 @@ class Yardstick:
 
     folder: Path
     samples: tuple[Sample, ...]
+    counted: tuple[Tensor, ...]  # bool [T - 1] a sample: whose prediction of the next token counts
     logits: tuple[Tensor, ...]  # [T, V] a sample
 
     @classmethod
     def of(cls, folder: Path, samples: Sequence[Sample]) -> "Yardstick":
         """Run the 16-bit model."""
-        return cls(folder, tuple(samples), tuple(_logits(folder, samples, None)))
+        counted = tuple(_counted(folder, sample) for sample in samples)
+        return cls(folder, tuple(samples), counted, tuple(_logits(folder, samples, None)))
 
     def measure(self, export: Path) -> tuple[Fidelity, ...]:
         """Return how far an exported checkpoint is from the 16-bit model, sample by sample."""
         theirs = _logits(self.folder, self.samples, open_export(export))
         return tuple(
-            fidelity(reference[:-1], candidate[:-1], sample.input_ids[1:])
-            for reference, candidate, sample in zip(self.logits, theirs, self.samples, strict=True)
+            fidelity(reference[:-1][keep], candidate[:-1][keep], sample.input_ids[1:][keep])
+            for reference, candidate, sample, keep in zip(
+                self.logits, theirs, self.samples, self.counted, strict=True
+            )
         )
 
 
@@ -83,6 +88,25 @@ def _mean_kl(runs: Sequence[Sequence[Fidelity]]) -> Tensor:
     """Return the mean KL of each sample over the runs."""
     kl = torch.tensor([[part.mean_kl for part in run] for run in runs], dtype=torch.float64)
     return kl.mean(0)
+
+
+def _counted(folder: Path, sample: Sample) -> Tensor:
+    """Return which predictions count: all of a text, the answers alone where there is a picture.
+
+    Questions are put to the model; it is not asked to foretell them, nor the picture's tokens.
+    """
+    if sample.pixel_values is None:
+        return torch.ones(len(sample.input_ids) - 1, dtype=torch.bool)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    opening = torch.tensor(tokenizer.encode("<|im_start|>assistant\n"))
+    closing = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    answers = torch.zeros(len(sample.input_ids), dtype=torch.bool)
+    windows = sample.input_ids.unfold(0, len(opening), 1)
+    for start in (windows == opening).all(1).nonzero().flatten().tolist():
+        first = start + len(opening)
+        length = int((sample.input_ids[first:] == closing).int().argmax()) + 1
+        answers[first : first + length] = True
+    return answers[1:]
 
 
 def _logits(folder: Path, samples: Sequence[Sample], tensors: Tensors | None) -> list[Tensor]:

@@ -201,7 +201,8 @@ def report(bench: Bench, runs: Sequence[Run], peer: dict[str, Any]) -> str:
         f"W4, group size 128, symmetric; {asked.iters} iterations, batch size 8; "
         f"{asked.nsamples} text samples of {asked.seqlen} tokens, the same for all "
         f"(SHA-256 `{bench.calibration.report.samples_sha256[:16]}…`). "
-        f"Held out: {HELD_OUT} texts and {HELD_OUT} conversations about pictures, of other seeds. "
+        f"Held out: {HELD_OUT} texts and {HELD_OUT} conversations about pictures "
+        "(their answers count), of other seeds. "
         f"All in float32 on {asked.threads} threads of {platform.machine()}, in one run."
     )
     command = (
