@@ -19,6 +19,14 @@ class ScoredRow(_Value):
     score: float = Field(ge=0, le=1, description="What it is worth.")
     cluster: str = Field(description="Rows of one cluster are drawn together for intervals.")
     capped: bool = Field(default=False, description="The answer was cut at the longest length.")
+    truth: str | None = Field(
+        default=None, description="Yes/no: the right answer, Yes or No, which F1 is counted from."
+    )
+    weight: int = Field(
+        default=1,
+        ge=1,
+        description="Yes/no: rows that it counts as in F1, one for each of its categories.",
+    )
 
 
 class ScoredGroup(_Value):
@@ -52,9 +60,13 @@ class Report(_Value):
     vanilla: float | None = Field(
         default=None, description="Circular sets: share of single rows that are right."
     )
-    unreadable: float = Field(description="Share of answers in which nothing could be read.")
-    capped: float = Field(description="Share of answers cut at the longest length.")
-    yes_share: float | None = Field(default=None, description="Yes/no: share of answers Yes.")
+    unreadable: float = Field(
+        description="Share of answers in which nothing could be read, in points."
+    )
+    capped: float = Field(description="Share of answers cut at the longest length, in points.")
+    yes_share: float | None = Field(
+        default=None, description="Yes/no: share of answers Yes, in points."
+    )
 
 
 class Scored(_Value):
