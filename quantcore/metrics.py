@@ -41,6 +41,21 @@ class Fidelity(NamedTuple):
         return self.agreeing / self.tokens
 
 
+class TokenFidelity(NamedTuple):
+    """The same, token by token, all float64 ``[T]``: what quantiles and intervals are made of."""
+
+    nll_reference_T: Tensor  # nats
+    nll_candidate_T: Tensor  # nats
+    kl_T: Tensor  # nats, KL(reference || candidate)
+    agreeing_T: Tensor  # 1 where the most likely successor is the same, else 0
+
+    @property
+    def total(self) -> Fidelity:
+        """The sums over all tokens."""
+        nll_reference, nll_candidate, kl, agreeing = (float(row.sum()) for row in self)
+        return Fidelity(len(self.kl_T), nll_reference, nll_candidate, kl, int(agreeing))
+
+
 TOKENS_AT_ONCE = 64
 NOTHING = Fidelity(0, 0.0, 0.0, 0.0, 0)
 
@@ -56,32 +71,34 @@ def merge(one: Fidelity, other: Fidelity) -> Fidelity:
     )
 
 
-def fidelity(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fidelity:
-    """Compare two models' logits on the same tokens.
+def by_token(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> TokenFidelity:
+    """Compare two models' logits on the same tokens, and keep every token apart.
 
     Args:
         reference_TV: Logits of the 16-bit model, tokens by vocabulary.
         candidate_TV: Logits of the quantized model.
         next_T: The token that follows each position, int64.
     """
-    total = NOTHING
-    for first in range(0, len(next_T), TOKENS_AT_ONCE):
-        few = slice(first, first + TOKENS_AT_ONCE)
-        total = merge(total, _of_few(reference_TV[few], candidate_TV[few], next_T[few]))
-    return total
+    cut = (torch.split(rows, TOKENS_AT_ONCE) for rows in (reference_TV, candidate_TV, next_T))
+    pieces = [_of_few(*few) for few in zip(*cut, strict=True)]
+    return TokenFidelity(*(torch.cat(rows) for rows in zip(*pieces, strict=True)))
 
 
-def _of_few(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fidelity:
+def fidelity(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> Fidelity:
+    """Compare two models' logits on the same tokens; arguments are those of `by_token`."""
+    return by_token(reference_TV, candidate_TV, next_T).total
+
+
+def _of_few(reference_TV: Tensor, candidate_TV: Tensor, next_T: Tensor) -> TokenFidelity:
     """Compare the logits of a few tokens."""
     p_TV = torch.log_softmax(reference_TV.double(), dim=-1)
     q_TV = torch.log_softmax(candidate_TV.double(), dim=-1)
     picked_T1 = next_T[:, None]
-    return Fidelity(
-        tokens=next_T.numel(),
-        nll_reference=-float(p_TV.gather(1, picked_T1).sum()),
-        nll_candidate=-float(q_TV.gather(1, picked_T1).sum()),
-        kl=float((p_TV.exp() * (p_TV - q_TV)).sum()),
-        agreeing=int((p_TV.argmax(-1) == q_TV.argmax(-1)).sum()),
+    return TokenFidelity(
+        nll_reference_T=-p_TV.gather(1, picked_T1)[:, 0].cpu(),
+        nll_candidate_T=-q_TV.gather(1, picked_T1)[:, 0].cpu(),
+        kl_T=(p_TV.exp() * (p_TV - q_TV)).sum(-1).cpu(),
+        agreeing_T=(p_TV.argmax(-1) == q_TV.argmax(-1)).double().cpu(),
     )
 
 

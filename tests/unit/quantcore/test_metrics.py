@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from quantcore.metrics import NOTHING, TOKENS_AT_ONCE, Fidelity, fidelity, merge, sqnr_db
+from quantcore.metrics import (
+    NOTHING,
+    TOKENS_AT_ONCE,
+    Fidelity,
+    by_token,
+    fidelity,
+    merge,
+    sqnr_db,
+)
 
 TOKENS = 2 * TOKENS_AT_ONCE + 7
 
@@ -115,3 +123,22 @@ def test_sqnr_of_the_ends() -> None:
     assert sqnr_db(0.0, 1.0) == -math.inf
     assert sqnr_db(1.0, math.inf) == -math.inf
     assert math.isnan(sqnr_db(1.0, math.nan))
+
+
+def test_tokens_kept_apart_add_up_to_the_whole() -> None:
+    """The sums are over the very values that quantiles and intervals are made of."""
+    p_TV, q_TV, next_T = logits(1), logits(2), following(3)
+
+    apart = by_token(p_TV, q_TV, next_T)
+
+    assert [row.shape for row in apart] == [next_T.shape] * 4
+    assert apart.total == fidelity(p_TV, q_TV, next_T)
+    one = fidelity(p_TV[70:71], q_TV[70:71], next_T[70:71])
+    assert float(apart.kl_T[70]) == pytest.approx(one.kl, rel=1e-12)
+
+
+def test_no_tokens_are_nothing() -> None:
+    """A sample without a counted token adds nothing."""
+    empty = torch.empty(0, 50)
+
+    assert fidelity(empty, empty, torch.empty(0, dtype=torch.int64)) == NOTHING
