@@ -38,6 +38,21 @@ InfraError
 │   ├── TooFewSamplesError      fewer usable rows than samples asked for
 │   ├── ProcessorError          the model's tokenizer, processor or chat template cannot be used
 │   └── SampleFileError         a file of saved samples is not one
+├── EvaluationError             answers cannot be asked for, kept or counted
+│   ├── EngineError             a model cannot be asked
+│   │   ├── MissingEngineError  the package that runs it is not installed
+│   │   ├── PromptError         a question or its picture cannot be put to the model
+│   │   ├── EngineMemoryError   not even one question fits into memory
+│   │   └── UnansweredError     an engine left out questions, or answered what was not asked
+│   ├── PredictionLogError      a file of answers cannot be read or written
+│   │   ├── CorruptLogError     a line is damaged, or answers something a second time
+│   │   └── LogInUseError       another process is writing it
+│   └── ComparisonError         two results cannot be put side by side
+│       ├── DifferentTasksError  they are of other benchmarks
+│       ├── DifferentRulesError  they are counted by other rules
+│       ├── DifferentTablesError  their questions are of other files
+│       ├── DifferentRowsError  they answer other questions of a file
+│       └── InconsistentScoresError  rows and report of one result do not fit together
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -245,3 +260,70 @@ class CorruptShardError(WeightsError):
 
 class UnknownTensorError(WeightsError):
     """A tensor that the model needs is in no weight file."""
+
+
+class EvaluationError(InfraError, ValueError):
+    """Answers cannot be asked for, kept or counted as asked."""
+
+
+class EngineError(EvaluationError):
+    """A model cannot be asked."""
+
+
+class MissingEngineError(EngineError):
+    """The package that runs the engine is not installed."""
+
+
+class PromptError(EngineError):
+    """A question or its picture cannot be put to the model."""
+
+
+class EngineMemoryError(EngineError):
+    """Not even one question fits into memory."""
+
+
+class UnansweredError(EngineError):
+    """An engine left questions out, or answered what was not asked."""
+
+
+class PredictionLogError(EvaluationError):
+    """A file of answers cannot be read or written."""
+
+
+class CorruptLogError(PredictionLogError):
+    """A line of a file of answers is damaged, or answers something a second time."""
+
+
+class LogInUseError(PredictionLogError):
+    """Another process is writing this file of answers."""
+
+
+class ComparisonError(EvaluationError):
+    """Two results cannot be put side by side."""
+
+
+class DifferentTasksError(ComparisonError):
+    """The results are of other benchmarks, or of none."""
+
+
+class DifferentRulesError(ComparisonError):
+    """The results are counted by other rules."""
+
+
+class DifferentTablesError(ComparisonError):
+    """The questions are of other files."""
+
+
+class DifferentRowsError(ComparisonError):
+    """The results answer other questions of a file."""
+
+
+class InconsistentScoresError(ComparisonError):
+    """Rows and report of one result do not fit together."""
+
+    def __init__(self, *, benchmark: str, problem: str) -> None:
+        """Name the benchmark, and what does not fit."""
+        super().__init__(
+            f"The scores of {benchmark} cannot be compared: {problem}. They were changed after "
+            "scoring, or written by something else; score the recorded answers again."
+        )
