@@ -39,6 +39,28 @@ InfraError
 │   ├── ProcessorError          the model's tokenizer, processor or chat template cannot be used
 │   └── SampleFileError         a file of saved samples is not one
 ├── EvaluationError             answers cannot be asked for, kept or counted
+│   ├── UnknownRulesError       no set of rules has this name
+│   ├── BadPredictionError      a line of recorded predictions is none, or a second one of its row
+│   ├── MissingPredictionsError  rows of a benchmark have no prediction
+│   ├── ForeignPredictionsError  predictions are of rows that the benchmark does not have
+│   ├── BenchmarkKindError      a benchmark is not of the kind that it is said to be
+│   ├── NotCircularError        a table has no rows whose rotations could be counted
+│   ├── CatalogError            a list of benchmarks cannot be read
+│   ├── UnknownBenchmarkError   no list has a benchmark of this name
+│   ├── TableSourceError        a benchmark's table cannot be had
+│   │   ├── MissingTableError   it is not in the folder or bucket, or has no address
+│   │   ├── DownloadError       the server or bucket does not give it
+│   │   └── ChecksumError       what was downloaded is another file
+│   ├── TableError              a benchmark's table cannot be used as it is
+│   │   ├── TableFormatError    no tab-separated text in UTF-8
+│   │   ├── TableColumnError    a column is missing
+│   │   ├── EmptyTableError     there is no row to ask about
+│   │   ├── RowIndexError       an index is no whole number
+│   │   ├── DuplicateRowError   several rows have one index
+│   │   ├── TableImageError     an image is no base64, or no whole picture
+│   │   ├── ImageReferenceError  an image refers to a row that has none
+│   │   └── AnswerError         the right answer is not one that can be given
+│   ├── SpreadsheetError        predictions do not fit into a spreadsheet
 │   ├── EngineError             a model cannot be asked
 │   │   ├── MissingEngineError  the package that runs it is not installed
 │   │   ├── PromptError         a question or its picture cannot be put to the model
@@ -262,7 +284,7 @@ class UnknownTensorError(WeightsError):
     """A tensor that the model needs is in no weight file."""
 
 
-class EvaluationError(InfraError, ValueError):
+class EvaluationError(InfraError):
     """Answers cannot be asked for, kept or counted as asked."""
 
 
@@ -327,3 +349,91 @@ class InconsistentScoresError(ComparisonError):
             f"The scores of {benchmark} cannot be compared: {problem}. They were changed after "
             "scoring, or written by something else; score the recorded answers again."
         )
+
+
+class UnknownRulesError(EvaluationError):
+    """No set of rules has this name."""
+
+
+class BadPredictionError(EvaluationError):
+    """A line of a file of predictions is none, or a second one of its row."""
+
+
+class MissingPredictionsError(EvaluationError):
+    """Rows of a benchmark have no prediction, so there is no score."""
+
+
+class ForeignPredictionsError(EvaluationError):
+    """Predictions are of rows that the benchmark does not have."""
+
+
+class BenchmarkKindError(EvaluationError):
+    """A benchmark is not of the kind that it is said to be."""
+
+
+class NotCircularError(EvaluationError):
+    """A table has no rows whose rotations could be counted."""
+
+
+class CatalogError(EvaluationError):
+    """A list of benchmarks cannot be read, or says what no benchmark can be."""
+
+
+class UnknownBenchmarkError(EvaluationError):
+    """No list has a benchmark of this name."""
+
+
+class TableSourceError(EvaluationError):
+    """A benchmark's table cannot be had."""
+
+
+class MissingTableError(TableSourceError):
+    """The table is not in the folder or bucket, or has no address to download it from."""
+
+
+class DownloadError(TableSourceError):
+    """The server or bucket does not give the table."""
+
+
+class ChecksumError(TableSourceError):
+    """What was downloaded is not the file that was expected."""
+
+
+class TableError(EvaluationError):
+    """A benchmark's table cannot be used as it is."""
+
+
+class TableFormatError(TableError):
+    """The file is no tab-separated text in UTF-8, or rows have more cells than columns."""
+
+
+class TableColumnError(TableError):
+    """A column is missing."""
+
+
+class EmptyTableError(TableError):
+    """There is no row to ask about."""
+
+
+class RowIndexError(TableError):
+    """A row's index is no whole number."""
+
+
+class DuplicateRowError(TableError):
+    """Several rows have one index."""
+
+
+class TableImageError(TableError):
+    """A row's image is no base64, or no whole picture."""
+
+
+class ImageReferenceError(TableError):
+    """A row's image refers to a row that has none."""
+
+
+class AnswerError(TableError):
+    """A row's right answer is not one that can be given."""
+
+
+class SpreadsheetError(EvaluationError):
+    """Predictions do not fit into a spreadsheet."""
