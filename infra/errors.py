@@ -69,6 +69,8 @@ InfraError
 │   ├── PredictionLogError      a file of answers cannot be read or written
 │   │   ├── CorruptLogError     a line is damaged, or answers something a second time
 │   │   └── LogInUseError       another process is writing it
+│   ├── TokenizerDiffersError   a checkpoint makes other tokens of a prompt than its baseline
+│   ├── UnloadableCheckpointError  a checkpoint's tensors are not those that its model has
 │   └── ComparisonError         two results cannot be put side by side
 │       ├── DifferentTasksError  they are of other benchmarks
 │       ├── DifferentRulesError  they are counted by other rules
@@ -286,6 +288,14 @@ class UnknownTensorError(WeightsError):
 
 class EvaluationError(InfraError):
     """Answers cannot be asked for, kept or counted as asked."""
+
+
+class TokenizerDiffersError(EvaluationError):
+    """A checkpoint makes other tokens of a prompt than its baseline."""
+
+
+class UnloadableCheckpointError(EvaluationError):
+    """A checkpoint's tensors are not those that its model has."""
 
 
 class EngineError(EvaluationError):
