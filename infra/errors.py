@@ -76,6 +76,7 @@ InfraError
 │       ├── DifferentRulesError  they are counted by other rules
 │       ├── DifferentTablesError  their questions are of other files
 │       ├── DifferentRowsError  they answer other questions of a file
+│       ├── DifferentBaselinesError  comparisons with several baselines, in one table
 │       └── InconsistentScoresError  rows and report of one result do not fit together
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
@@ -348,6 +349,10 @@ class DifferentTablesError(ComparisonError):
 
 class DifferentRowsError(ComparisonError):
     """The results answer other questions of a file."""
+
+
+class DifferentBaselinesError(ComparisonError):
+    """Comparisons with several baselines, or none, do not make one table."""
 
 
 class InconsistentScoresError(ComparisonError):

@@ -39,23 +39,30 @@ class ClusterSums(NamedTuple):
     statistic: Statistic
 
 
+class _Addend(NamedTuple):
+    cluster: str
+    counts: tuple[float, ...]  # K
+
+
 def units(scored: Scored) -> tuple[Unit, ...]:
     """Return what is right or wrong as one, by index.
 
     Raises:
         InconsistentScoresError: A group has no row.
     """
+    rows = _in_order(scored)
     if not scored.circular:
-        return tuple(Unit(row.index, row.cluster, row.score) for row in scored.rows)
+        return tuple(Unit(row.index, row.cluster, row.score) for row in rows)
     clusters: dict[int, str] = {}
-    for row in scored.rows:
+    for row in rows:
         clusters.setdefault(row.index % ROTATION, row.cluster)
     lost = next((one.group for one in scored.groups if one.group not in clusters), None)
     if lost is not None:
         raise InconsistentScoresError(
             benchmark=scored.benchmark, problem=f"group {lost} has no row"
         )
-    return tuple(Unit(one.group, clusters[one.group], one.score) for one in scored.groups)
+    groups = sorted(scored.groups, key=lambda one: one.group)
+    return tuple(Unit(one.group, clusters[one.group], one.score) for one in groups)
 
 
 def cluster_sums(scored: Scored) -> ClusterSums:
@@ -66,18 +73,25 @@ def cluster_sums(scored: Scored) -> ClusterSums:
             not say what is right, or nothing is there.
     """
     if scored.kind == "yes_no":
-        found = [(row.cluster, _detected(row, scored.benchmark)) for row in scored.rows]
+        rows = _in_order(scored)
+        found = [_Addend(row.cluster, _detected(row, scored.benchmark)) for row in rows]
         statistic: Statistic = f1
     else:
-        found = [(unit.cluster, (unit.score, 1.0)) for unit in units(scored)]
+        found = [_Addend(unit.cluster, (unit.score, 1.0)) for unit in units(scored)]
         statistic = mean
     if not found:
         raise InconsistentScoresError(benchmark=scored.benchmark, problem="nothing is scored")
-    places = {name: place for place, name in enumerate(dict.fromkeys(name for name, _ in found))}
-    sums = np.zeros((len(places), len(found[0][1])))
-    np.add.at(sums, [places[name] for name, _ in found], [counts for _, counts in found])
+    names = tuple(dict.fromkeys(one.cluster for one in found))
+    place_of = {name: place for place, name in enumerate(names)}
+    sums = np.zeros((len(names), len(found[0].counts)))
+    np.add.at(sums, [place_of[one.cluster] for one in found], [one.counts for one in found])
     _agree(scored, 100 * float(statistic(sums.sum(axis=0))))
-    return ClusterSums(tuple(places), sums, statistic)
+    return ClusterSums(names, sums, statistic)
+
+
+def _in_order(scored: Scored) -> list[ScoredRow]:
+    """Return the rows by index, so that two results of one benchmark have one order."""
+    return sorted(scored.rows, key=lambda row: row.index)
 
 
 def _detected(row: ScoredRow, benchmark: str) -> tuple[float, float, float]:
