@@ -1,4 +1,4 @@
-"""The command line: `roundhouse quantize | run | inspect | demo`.
+"""The command line: `roundhouse quantize | run | inspect | score | demo`.
 
 This module is all that is imported before the environment is settled, because Prefect reads its
 environment, and may show a notice about telemetry, while it is being imported.

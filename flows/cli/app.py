@@ -13,6 +13,7 @@ import typer
 
 from flows.cli import flags, pages
 from flows.cli.session import Session
+from infra.evaluation.rules import DEFAULT_RULES
 
 app = typer.Typer(
     name="roundhouse",
@@ -130,6 +131,28 @@ def inspect(
         from flows.cli import inspection
 
         return inspection.show(folder, as_json=json, check_digests=digests)
+
+    raise typer.Exit(finish(command, verbose=verbose))
+
+
+@app.command(epilog=pages.SCORE_EXAMPLES)
+def score(  # noqa: PLR0913 -- a command line is its flags
+    *,
+    kind: flags.BenchmarkKind,
+    benchmark: flags.BenchmarkFile,
+    predictions: flags.Predictions,
+    rules: flags.Rules = DEFAULT_RULES,
+    circular: flags.Circular = None,
+    json: flags.ScoresFile = None,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Tell what recorded answers to a benchmark are worth, whoever made them."""
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        from flows.cli import scoring
+
+        return scoring.run(scoring.Asked(kind, benchmark, predictions, rules, circular, json))
 
     raise typer.Exit(finish(command, verbose=verbose))
 

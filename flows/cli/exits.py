@@ -16,11 +16,13 @@ from rich.console import Console
 
 from flows.errors import FlowError, RecipeError, ServerError, VerificationError
 from infra.errors import (
+    BenchmarkKindError,
     HubUnreachableError,
     InfraError,
     OutputExistsError,
     StorageError,
     StoreError,
+    UnknownRulesError,
 )
 from quantcore.errors import GridError, QuantcoreError, ScheduleError, ScratchSpaceError
 
@@ -39,7 +41,10 @@ class Exit(enum.IntEnum):
 
 
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
-    ((RecipeError, GridError, ScheduleError), Exit.USAGE),
+    (
+        (RecipeError, GridError, ScheduleError, UnknownRulesError, BenchmarkKindError),
+        Exit.USAGE,
+    ),
     (VerificationError, Exit.VERIFICATION),
     (
         (

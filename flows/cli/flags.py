@@ -2,11 +2,12 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from flows.cli.pages import DATA, HOW, RUNNING, WHAT
+from infra.evaluation.rules import RULES
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's form of a callback
@@ -154,3 +155,26 @@ Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what an earlier demo wrote and start over.")
 ]
 Stop = Annotated[bool, typer.Option("--stop", help="Stop the server instead.")]
+
+BenchmarkKind = Annotated[
+    Literal["mcq", "yes_no", "vqa"],
+    typer.Option(help="What the questions are: multiple choice, yes or no, or open."),
+]
+BenchmarkFile = Annotated[Path, typer.Option(help="The table, a TSV file in VLMEvalKit's columns.")]
+Predictions = Annotated[
+    Path, typer.Option(help='The answers: one {"index": …, "prediction": "…"} a line, one a row.')
+]
+Rules = Annotated[
+    str, typer.Option(help=f"How answers are read and counted: {' or '.join(RULES)}.")
+]
+Circular = Annotated[
+    bool | None,
+    typer.Option(
+        "--circular/--no-circular",
+        help="Multiple choice: a question is right only if all its rotations are.",
+        show_default="as the benchmark is known for, or the table has rotations",
+    ),
+]
+ScoresFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write every row and number to this file.")
+]

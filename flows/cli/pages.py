@@ -62,3 +62,15 @@ DEMO_EXAMPLES = page("""
 Writes generated texts, pictures and conversations below the workspace, quantizes the model once
 for each kind of data, and compares both results with the 16-bit model on held-out text.
 """)
+
+SCORE_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse score --kind yes_no --benchmark POPE.tsv --predictions answers.jsonl
+
+roundhouse score --kind mcq --benchmark MMBench_DEV_EN_V11.tsv --predictions answers.jsonl
+--rules vlmevalkit-e8e78f05 --json scores.json
+
+Every row of the table must be answered, once.  No judge model is asked: what the rules do not read
+in an answer is wrong.
+""")

@@ -1,6 +1,6 @@
 """What answers are worth: one value for each row, each group and each benchmark."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class _Value(BaseModel):
@@ -14,7 +14,7 @@ class ScoredRow(_Value):
     prediction: str = Field(description="What was answered.")
     extracted: str | None = Field(
         description="What was read in it: a letter (Z: a refusal), Yes, No or Unknown, or the "
-        "normalised words; None: nothing could be read."
+        "normalised words of an open answer; None: no option could be read."
     )
     score: float = Field(ge=0, le=1, description="What it is worth.")
     cluster: str = Field(description="Rows of one cluster are drawn together for intervals.")
@@ -48,7 +48,11 @@ class Detection(_Value):
 class Report(_Value):
     """What a benchmark's answers are worth, in points of 100."""
 
-    overall: float = Field(serialization_alias="Overall", description="The number of the table.")
+    overall: float = Field(
+        serialization_alias="Overall",
+        validation_alias=AliasChoices("overall", "Overall"),  # what was written is read again
+        description="The number of the table.",
+    )
     categories: dict[str, float] = Field(
         default={}, description="The same number by category, where the table has them."
     )
