@@ -19,10 +19,15 @@ from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from infra.calibration.conversations import open_processor
+from infra.calibration.images import FORMATS
 from infra.errors import PromptError
-from infra.evaluation.engine import Generation, Request
+from infra.evaluation.engine import Answer, Generation, Request
 from infra.files import Json, canonical_json
 
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError),
+    Image.DecompressionBombError,
+)
 _PICTURE_SETTINGS = (
     "do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std",
     "patch_size", "temporal_patch_size", "merge_size",
@@ -121,10 +126,10 @@ class Prompter:
             PromptError: It is no picture, or one so narrow that the model refuses it.
         """
         try:
-            with Image.open(io.BytesIO(request.image)) as picture:
+            with Image.open(io.BytesIO(request.image), formats=FORMATS) as picture:
                 width, height = picture.size
             tall, wide = smart_resize(height, width, self._cell(), *self.bounds)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except _UNREADABLE as error:
             raise _bad_picture(request, error) from error
         return int(wide), int(tall)
 
@@ -135,9 +140,9 @@ class Prompter:
             PromptError: The picture is damaged.
         """
         try:
-            with Image.open(io.BytesIO(request.image)) as picture:
+            with Image.open(io.BytesIO(request.image), formats=FORMATS) as picture:
                 return picture.convert("RGB").resize(size, Image.Resampling.BICUBIC)
-        except (OSError, ValueError, SyntaxError) as error:
+        except _UNREADABLE as error:
             raise _bad_picture(request, error) from error
 
     def pixels(self, prompt: Prompt) -> Pixels:
@@ -149,6 +154,13 @@ class Prompter:
         picture = self.picture(prompt.request, prompt.size)
         cut = self.processor.image_processor(images=[picture], do_resize=False, return_tensors="pt")
         return Pixels(cut["pixel_values"], cut["image_grid_thw"])
+
+    def answer(self, request: Request, tokens: Sequence[int], *, capped: bool) -> Answer:
+        """Turn what was generated, without the token that ends it, back into text."""
+        text: str = self.processor.tokenizer.decode(
+            tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return Answer(request.index, text, len(tokens), capped)
 
     def digest(self) -> str:
         """Return a digest of chat template, tokenizer and treatment of pictures."""

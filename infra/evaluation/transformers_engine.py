@@ -10,7 +10,6 @@ In 16-bit arithmetic a near-tie between two tokens can fall differently with the
 so the way is part of the engine's identity, and models that are compared take the same.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -20,12 +19,13 @@ from typing import Any, Literal
 import torch
 from transformers import GenerationConfig
 
-from infra.errors import EngineMemoryError, ModelConfigError
+from infra.errors import EngineMemoryError
 from infra.evaluation.batching import Group, Limit, ahead, by_length, by_picture, halving
 from infra.evaluation.engine import Answer, Generation, Request
-from infra.evaluation.greedy import Generated, Opened, decode
+from infra.evaluation.greedy import Opened, decode
 from infra.evaluation.inputs import Pixels, Prompt, open_prompter
 from infra.evaluation.prefix import Prefixes, read_prefixes, read_suffixes, read_whole
+from infra.evaluation.stopping import stop_tokens
 
 Mode = Literal["one_by_one", "batched", "shared_prefix"]
 
@@ -149,49 +149,12 @@ class TransformersEngine:
         whole = self._model.generate(**inputs, generation_config=config)
         said = whole[0, inputs["input_ids"].shape[1] :].tolist()
         ended = said[-1] in self._stop
-        return self._answer(request, Generated(said[:-1] if ended else said, not ended))
+        return self._prompter.answer(request, said[:-1] if ended else said, capped=not ended)
 
     def _decode(self, prompts: Sequence[Prompt], opened: Opened) -> list[Answer]:
         longest = self._generation.max_new_tokens
         said = decode(self._model, opened, stop=self._stop, longest=longest)
         return [
-            self._answer(prompt.request, each) for prompt, each in zip(prompts, said, strict=True)
+            self._prompter.answer(prompt.request, each.tokens, capped=each.capped)
+            for prompt, each in zip(prompts, said, strict=True)
         ]
-
-    def _answer(self, request: Request, said: Generated) -> Answer:
-        text: str = self._prompter.processor.tokenizer.decode(
-            said.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return Answer(request.index, text, len(said.tokens), said.capped)
-
-
-def stop_tokens(folder: Path, tokenizer: Any) -> frozenset[int]:
-    """Return the tokens that end an answer: those of generation_config.json, else the tokenizer's.
-
-    Raises:
-        ModelConfigError: generation_config.json is damaged, or nothing names such a token.
-    """
-    path = folder / "generation_config.json"
-    told = None
-    if path.is_file():
-        try:
-            told = json.loads(path.read_bytes())["eos_token_id"]
-        except KeyError:
-            pass
-        except (ValueError, TypeError) as error:
-            raise ModelConfigError(
-                f"{path} is no JSON object: {error}. Fetch the model again; the file may also be "
-                "taken away, and the tokenizer then tells what ends an answer."
-            ) from error
-    if told is not None:
-        return frozenset([told] if isinstance(told, int) else told)
-    vocabulary = tokenizer.get_vocab()
-    names = ("<|im_end|>", tokenizer.eos_token)
-    found = frozenset(vocabulary[name] for name in names if name in vocabulary)
-    if not found:
-        raise ModelConfigError(
-            f"Nothing in {folder} tells which token ends an answer: neither eos_token_id in "
-            "generation_config.json nor an eos_token of the tokenizer. Fetch the model again with "
-            "all its files."
-        )
-    return found
