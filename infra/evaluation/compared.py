@@ -5,7 +5,7 @@ Values only, so that a recipe, a table or a verdict can name them without loadin
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, ConfigDict, Field
 
 Test = Literal["mcnemar", "bootstrap"]
 
@@ -53,7 +53,6 @@ class Flips(_Value):
         """Share that got better, in points."""
         return 100 * self.up / self.units
 
-    @computed_field(description="Share that changed either way, in points.")  # type: ignore[prop-decorator]
     @property
     def rate(self) -> float:
         """Share that changed either way, in points."""

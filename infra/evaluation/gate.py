@@ -8,6 +8,7 @@ A number that equals its threshold keeps it.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from infra.evaluation.compared import AverageComparison, Comparison, TaskComparison
 from infra.evaluation.verdict import FidelityEvidence, Finding, GateSpec, Outcome, Verdict
@@ -18,6 +19,15 @@ __all__ = ["FidelityEvidence", "Finding", "GateSpec", "Outcome", "Verdict", "jud
 _WORST_FIRST: tuple[Outcome, ...] = ("fail", "hold", "pass")
 _HAIR = 1e-9  # shares are quotients: 0.5 may come out as 0.5000000000000004
 _NO_KL = 1e-6  # nats: what float32 makes of two equal models
+
+
+class _Share(NamedTuple):
+    """A share of the answers, in points, before and after."""
+
+    check: str
+    what: str
+    before: float
+    after: float
 
 
 def judge(
@@ -84,15 +94,14 @@ def _task(task: TaskComparison, spec: GateSpec) -> Iterator[Finding]:
     if task.clusters < spec.clusters:
         yield _few(task, spec)
     yield _drop(task, spec)
-    before, after = task.baseline, task.candidate
-    yield _share(task, ("unreadable answers", before.unreadable, after.unreadable), spec.unreadable)
-    yield _share(
-        task, ("answers cut at the longest length", before.capped, after.capped), spec.capped
-    )
-    if before.yes_share is not None and after.yes_share is not None:
-        yield _share(
-            task, ("answers Yes", before.yes_share, after.yes_share), spec.yes_share, two_sided=True
-        )
+    old, new = task.baseline, task.candidate
+    unreadable = _Share("unreadable", "unreadable answers", old.unreadable, new.unreadable)
+    yield _share(task, unreadable, spec.unreadable)
+    capped = _Share("capped", "answers cut at the longest length", old.capped, new.capped)
+    yield _share(task, capped, spec.capped)
+    if old.yes_share is not None and new.yes_share is not None:
+        yes = _Share("yes share", "answers Yes", old.yes_share, new.yes_share)
+        yield _share(task, yes, spec.yes_share, two_sided=True)
     yield _flips(task, spec)
 
 
@@ -123,9 +132,9 @@ def _drop(task: TaskComparison, spec: GateSpec) -> Finding:
         f"{task.p_worse_holm:.3f} after Holm)"
     )
     if fails:
-        words += f"; it may lose {spec.task_drop:g}, and chance does not explain this."
+        words += f"; it may lose {spec.task_drop:g}, and chance can hardly explain it."
     elif large:
-        words += f"; it may lose {spec.task_drop:g}, but chance explains this as well."
+        words += f"; it may lose {spec.task_drop:g}, but chance could explain it."
     else:
         words += f"; it may lose {spec.task_drop:g}."
     return Finding(
@@ -139,19 +148,18 @@ def _drop(task: TaskComparison, spec: GateSpec) -> Finding:
 
 
 def _share(
-    task: TaskComparison, of: tuple[str, float, float], limit: float, *, two_sided: bool = False
+    task: TaskComparison, share: _Share, limit: float, *, two_sided: bool = False
 ) -> Finding:
-    """Hold a share ``of`` (what, before, after) to a change of at most ``limit`` points."""
-    what, before, after = of
-    change = after - before
+    """Hold a share of the answers to a change of at most ``limit`` points."""
+    change = share.after - share.before
     excess = abs(change) if two_sided else change
     words = (
-        f"{task.benchmark}: {what} went from {before:.2f} % to {after:.2f} % "
+        f"{task.benchmark}: {share.what} went from {share.before:.2f} % to {share.after:.2f} % "
         f"({signed(change, 2)} points); at most {limit:g} "
         f"{'either way' if two_sided else 'more'} are allowed."
     )
     return Finding(
-        check=what,
+        check=share.check,
         benchmark=task.benchmark,
         outcome="fail" if excess > limit + _HAIR else "pass",
         measured=change,
@@ -230,7 +238,7 @@ def _against_last_release(evidence: FidelityEvidence, spec: GateSpec) -> Finding
     """An alarm for regressions: KL ranks no candidates, but it does not grow by itself."""
     if evidence.last_released_kl is None:
         words = "No earlier release is known that the KL divergence could be compared with."
-        return Finding(check="fidelity of the last release", outcome="not judged", words=words)
+        return Finding(check="last release", outcome="not judged", words=words)
     limit = spec.kl_growth * evidence.last_released_kl
     holds = evidence.mean_kl > max(limit, _NO_KL)
     words = (
@@ -239,7 +247,7 @@ def _against_last_release(evidence: FidelityEvidence, spec: GateSpec) -> Finding
         f"as much, that is {limit:.3g}{', beyond which a person decides' if holds else ''}."
     )
     return Finding(
-        check="fidelity of the last release",
+        check="last release",
         outcome="hold" if holds else "pass",
         measured=evidence.mean_kl,
         limit=limit,

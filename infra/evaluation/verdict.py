@@ -117,7 +117,10 @@ class FidelityEvidence(_Value):
 class Finding(_Value):
     """One thing that was looked at."""
 
-    check: str = Field(description="What was looked at.")
+    check: str = Field(
+        description="What was looked at: rows, clusters, average, drop, unreadable, capped, "
+        "yes share, flips, fidelity or last release."
+    )
     benchmark: str | None = Field(default=None, description="Where; None: overall.")
     outcome: Outcome | Literal["not judged"] = Field(description="What came of it.")
     measured: float | None = Field(default=None, description="The number that was judged.")
