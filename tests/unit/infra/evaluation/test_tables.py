@@ -122,6 +122,7 @@ def test_scores_alone_make_a_table_too() -> None:
     table = scores({"exports/a": BEFORE, "exports/b": AFTER}, engine=ENGINE)
 
     assert table.rows()[0] == {"task": "avg", "exports/a": "70.83", "exports/b": "58.33"}
+    assert "Answers that changed" not in table.markdown()
     assert table.flip_rows() == []
     assert table.footnote.endswith("Round 6 (3 circular questions), Single 4. avg is the mean of "
                                    "the unrounded rows.")  # fmt: skip
