@@ -6,13 +6,13 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
-.PHONY: demo test lint test-peers bench ui clean
+.PHONY: demo test lint test-peers test-vlmeval bench ui clean
 
 demo: .venv/installed  ## quantize the packaged model on generated data, and print the outcome
 	@$(BIN)/roundhouse demo
 
 test: lint  ## all fast checks
-	@$(BIN)/python -m pytest -q --ignore=tests/peers
+	@$(BIN)/python -m pytest -q --ignore=tests/peers --ignore=tests/vlmeval
 
 lint: .venv/installed
 	@$(BIN)/ruff check .
@@ -27,6 +27,9 @@ test-peers: .venv/installed .venv-peers/installed  ## the real clients load two 
 		--iters 10 --nsamples 16 --seqlen 128 --device cpu --output-dir build/peers/exports \
 		--workspace build/peers/workspace --no-keep-server
 	@$(PEERS)/python -m pytest -q tests/peers -o filterwarnings=default --exports build/peers/exports
+
+test-vlmeval: .venv/installed .venv-vlmeval/installed  ## our scores against VLMEvalKit's own
+	@$(BIN)/python -m pytest -q tests/vlmeval
 
 bench: .venv/installed  ## prints; reports that are kept are in benchmarks/results
 	@for script in benchmarks/*.py; do echo "$(BIN)/python $$script --help"; done
@@ -48,4 +51,10 @@ clean: .venv/installed  ## stop the server; remove caches and .roundhouse with a
 	@echo "Setting up .venv-peers (once; takes minutes) ..."
 	@$(PYTHON) -m venv .venv-peers
 	@BUILD_CUDA_EXT=0 $(PEERS)/$(PIP_INSTALL) -r constraints-peers.txt
+	@touch $@
+
+.venv-vlmeval/installed: constraints-vlmeval.txt
+	@echo "Setting up .venv-vlmeval (once; takes a minute) ..."
+	@$(PYTHON) -m venv .venv-vlmeval
+	@.venv-vlmeval/bin/$(PIP_INSTALL) --no-deps -r constraints-vlmeval.txt
 	@touch $@
