@@ -90,8 +90,7 @@ def _collect(path: Path, benchmark: Benchmark, *, images: bool) -> _Rows:
         image = image_cell(row)
         if images and isinstance(image, str) and image not in found.pictures:
             found.pictures[image] = decode(row.cells["image"], row.place)
-        cells = {name: cell for name, cell in row.cells.items() if name != "image"}
-        found.rows[index] = row._replace(cells=cells)
+        found.rows[index] = row.without_image()
         found.images[index] = image
     return found
 

@@ -20,11 +20,8 @@ from infra.files import explaining
 OPTIONS = tuple(ascii_uppercase)
 """Columns of options, where a table has them; also the letters that they are offered under."""
 
-_COLUMNS: Mapping[Kind, tuple[str, ...]] = {
-    "mcq": ("index", "image", "question", "A", "B", "answer"),
-    "yes_no": ("index", "image", "question", "answer"),
-    "vqa": ("index", "image", "question", "answer"),
-}
+_COLUMNS = ("index", "image", "question", "answer")
+_CHOICES = ("A", "B")
 _ROWS_AT_ONCE = 128  # cells of images have hundreds of kilobytes each
 
 
@@ -40,9 +37,18 @@ class TsvRow(NamedTuple):
         """Say where a reader finds this row."""
         return f"{self.path}, row {self.number} (index {self.cells.get('index', '')!r})"
 
+    def without_image(self) -> "TsvRow":
+        """Return the row without the cell that makes tables large."""
+        cells = {name: cell for name, cell in self.cells.items() if name != "image"}
+        return self._replace(cells=cells)
 
-def read_tsv(path: Path, kind: Kind) -> Iterator[TsvRow]:
-    """Yield the rows of a table of this kind, a few at a time in memory.
+
+def read_tsv(path: Path, kind: Kind | None = None) -> Iterator[TsvRow]:
+    """Yield the rows of a table, a few at a time in memory.
+
+    Args:
+        path: The file.
+        kind: What it must be a table of; None: any.
 
     Raises:
         StorageError: The file cannot be read.
@@ -61,7 +67,7 @@ def read_tsv(path: Path, kind: Kind) -> Iterator[TsvRow]:
             ) from error
 
 
-def _rows(path: Path, kind: Kind) -> Iterator[TsvRow]:
+def _rows(path: Path, kind: Kind | None) -> Iterator[TsvRow]:
     number = 0
     with pd.read_csv(
         path, sep="\t", dtype=str, na_filter=False, chunksize=_ROWS_AT_ONCE, encoding="utf-8"
@@ -74,14 +80,15 @@ def _rows(path: Path, kind: Kind) -> Iterator[TsvRow]:
                 yield TsvRow(number, {str(name): cell for name, cell in cells.items()}, path)
 
 
-def _check_columns(chunk: pd.DataFrame, path: Path, kind: Kind) -> None:
+def _check_columns(chunk: pd.DataFrame, path: Path, kind: Kind | None) -> None:
     columns = [str(name) for name in chunk.columns]
-    missing = [name for name in _COLUMNS[kind] if name not in columns]
+    needed = (*_COLUMNS, *(_CHOICES if kind == "mcq" else ()))
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise TableColumnError(
             f"{path} has no column {' or '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, columns))}. A table of kind {kind} needs "
-            f"{', '.join(_COLUMNS[kind])}: add what is missing, or say the kind that the table is."
+            f"{', '.join(map(repr, columns))}. A table{f' of kind {kind}' if kind else ''} "
+            f"needs {', '.join(needed)}: add what is missing, or name the table's true kind."
         )
     if not isinstance(chunk.index, pd.RangeIndex):  # pandas then takes the first cells for names
         raise TableFormatError(
@@ -102,7 +109,8 @@ def altered(rows: Sequence[Mapping[str, str]]) -> tuple[int, int]:
         come back as another text, as in `5.0`.
     """
     literal = pd.DataFrame(list(rows), dtype=str)
-    guessed = pd.read_csv(io.StringIO(literal.to_csv(sep="\t", index=False)), sep="\t")
+    text = io.StringIO(literal.to_csv(sep="\t", index=False))
+    guessed = pd.read_csv(text, sep="\t", skip_blank_lines=False, low_memory=False)
     missing = guessed.isna() & (literal != "")
     other = guessed.notna() & (guessed.map(str) != literal)
     return int(missing.any(axis=1).sum()), int(other.any(axis=1).sum())
