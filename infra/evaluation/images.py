@@ -1,7 +1,8 @@
 """Pictures of a benchmark: out of the table as they are, and to the model as VLMEvalKit has them.
 
-VLMEvalKit saves every picture again as JPEG before a model sees it, and that moves answers; so a
-number that is to stand beside one of its own needs the same.  `direct` leaves pictures alone.
+At 7de2dcb, which the reference card was measured with, VLMEvalKit saved every picture again as JPEG
+before a model saw it; that moves answers, so a number that is to stand beside one of those needs
+the same.  At e8e78f05 it saves PNG, which loses nothing: `direct` is the same picture.
 """
 
 import base64
@@ -56,8 +57,8 @@ def as_asked(data: bytes, image_path: ImagePath) -> bytes:
 
     Args:
         data: An encoded picture.
-        image_path: `vlmevalkit`: decoded and saved as JPEG with Pillow's default quality (75), a
-            mark of orientation neither obeyed nor kept. `direct`: the same bytes.
+        image_path: `vlmevalkit`: decoded and saved as JPEG with Pillow's default quality (75), as
+            at 7de2dcb; a mark of orientation is neither obeyed nor kept. `direct`: the same bytes.
 
     Raises:
         TableImageError: It is no whole picture.

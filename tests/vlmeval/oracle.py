@@ -1,4 +1,4 @@
-"""Ask VLMEvalKit what it makes of answers: runs in `.venv-vlmeval`, in a process of its own.
+"""Ask VLMEvalKit what it asks, and makes of answers: runs in `.venv-vlmeval`, a process apart.
 
     python oracle.py SITE REQUEST.json REPLY.json
 
@@ -6,15 +6,20 @@ SITE is the folder that holds the package.  Its `__init__` modules load engines,
 none of which a score needs; empty modules take their place.
 """
 
+import hashlib
 import importlib
 import json
+import os
 import sys
 import tempfile
 import types
 from pathlib import Path
 from typing import Any
 
-EMPTY = ("vlmeval", "vlmeval.api", "vlmeval.dataset", "vlmeval.dataset.utils", "vlmeval.vlm")
+EMPTY = (
+    *("vlmeval", "vlmeval.api", "vlmeval.dataset", "vlmeval.dataset.utils"),
+    *("vlmeval.vlm", "vlmeval.vlm.qwen2_vl"),
+)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -89,9 +94,48 @@ def open_report(data: Any, _meta: Any, _name: str, _folder: str) -> dict[str, An
     return {"report": {"Overall": [float(sum(hits) / len(hits) * 100)]}}
 
 
+def asked(case: dict[str, str]) -> list[dict[str, str]]:
+    """Say what Qwen2-VL is asked about each row of a table: picture and text.
+
+    The picture is given twice: as this version saves it (PNG; the digest is that of its pixels),
+    and as earlier ones did, which called the same function with a name that ends in .jpg.
+    """
+    module, vlm = part("dataset.image_base"), part("smp.vlm")
+
+    class Local(module.ImageBaseDataset):
+        """A table from this machine."""
+
+        def load_data(self, _name: str) -> Any:
+            return part("smp.file").load(case["table"])
+
+        def evaluate(self, *_: Any) -> None:
+            """Stay away: nothing is scored here."""
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LMUData"] = folder  # noqa: SIM112 -- its name
+        table, asker = Local("local"), part("vlm.qwen2_vl.prompt").Qwen2VLPromptMixin()
+        asker.set_dump_image(table.dump_image)
+        build = {
+            "mcq": asker._build_mcq_prompt,
+            "yes_no": asker._build_yorn_prompt,
+            "vqa": asker._build_vqa_prompt,
+        }[case["kind"]]
+        rows = []
+        for line in (table.data.iloc[row] for row in range(len(table.data))):
+            *pictures, text = build(line, "local")
+            vlm.decode_base64_to_image_file(line["image"], f"{folder}/once.jpg")
+            with vlm.Image.open(pictures[0]["value"]) as png:
+                pixels = hashlib.sha256(png.convert("RGB").tobytes()).hexdigest()
+            jpeg = hashlib.sha256(Path(f"{folder}/once.jpg").read_bytes()).hexdigest()
+            row = {"text": text["value"], "pixels": pixels, "jpeg": jpeg}
+            rows.append({"index": str(line["index"])} | row)
+    return rows
+
+
 if __name__ == "__main__":
     site, request, reply = map(Path, sys.argv[1:])
     stand_in(site)
-    asked = json.loads(request.read_text(encoding="utf-8"))
-    answer = {f.__name__: f for f in (choices, yes_no, open_answers, benchmark)}[asked["what"]]
-    reply.write_text(json.dumps(answer(asked["cases"])), encoding="utf-8")
+    wanted = json.loads(request.read_text(encoding="utf-8"))
+    known = (choices, yes_no, open_answers, benchmark, asked)
+    answer = {f.__name__: f for f in known}[wanted["what"]]
+    reply.write_text(json.dumps(answer(wanted["cases"])), encoding="utf-8")
