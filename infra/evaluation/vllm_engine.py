@@ -8,8 +8,7 @@ compared take the same engine.
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from infra.errors import MissingEngineError
 from infra.evaluation.engine import Answer, Generation, Request
@@ -19,44 +18,41 @@ from infra.evaluation.stopping import stop_tokens
 Precision = Literal["bfloat16", "float16"]
 
 
+class Vllm(NamedTuple):
+    """A model that vLLM has loaded; any number of engines may use it."""
+
+    llm: Any  # vllm.LLM
+    sampling: Any  # vllm.SamplingParams, the class
+    version: str
+    dtype: Precision
+
+
 class VllmEngine:
-    """An `Engine` around vLLM; `open_vllm` makes one.
+    """An `Engine` around a model that vLLM has loaded.
 
     Args:
-        vllm: The package.
-        folder: A model or an exported checkpoint with its tokenizer and preprocessor.
+        vllm: The model (`load_vllm`).
+        folder: Its tokenizer, preprocessor, chat template and generation_config.json.
         generation: How answers are generated; vLLM chooses its own batches.
-        dtype: Precision of activations, and of weights that are not quantized.
 
     Raises:
         ProcessorError: The folder has no processor that takes pictures, or no chat template.
         ModelConfigError: Nothing tells which token ends an answer.
     """
 
-    def __init__(
-        self, vllm: Any, folder: Path, generation: Generation, *, dtype: Precision = "bfloat16"
-    ) -> None:
-        self._version = str(vllm.__version__)
-        self._dtype = dtype
+    def __init__(self, vllm: Vllm, folder: Path, generation: Generation) -> None:
+        self._vllm = vllm
         self._generation = generation
         self._prompter = open_prompter(folder, generation)
         self._stop = stop_tokens(folder, self._prompter.processor.tokenizer)
-        self._sampling = vllm.SamplingParams(
-            temperature=0.0,
-            max_tokens=generation.max_new_tokens,
-            stop_token_ids=sorted(self._stop),
-        )
-        self._llm = vllm.LLM(
-            model=str(folder), dtype=dtype, seed=0, limit_mm_per_prompt={"image": 1}
-        )
 
     @property
     def identity(self) -> Mapping[str, str | int]:
         """All that decides an answer besides weights, prompt and image."""
         return {
             "engine": "vllm",
-            "version": self._version,
-            "dtype": self._dtype,
+            "version": self._vllm.version,
+            "dtype": self._vllm.dtype,
             "max_new_tokens": self._generation.max_new_tokens,
             "min_pixels": self._prompter.bounds.smallest,
             "max_pixels": self._prompter.bounds.largest,
@@ -71,7 +67,12 @@ class VllmEngine:
             PromptError: A question or its picture cannot be put to the model.
         """
         ordered = sorted(self._prompter.prompts(requests), key=lambda each: each.request.image)
-        outputs = self._llm.generate(self._inputs(ordered), self._sampling, use_tqdm=False)
+        sampling = self._vllm.sampling(
+            temperature=0.0,
+            max_tokens=self._generation.max_new_tokens,
+            stop_token_ids=sorted(self._stop),
+        )
+        outputs = self._vllm.llm.generate(self._inputs(ordered), sampling, use_tqdm=False)
         yield [
             self._answer(prompt.request, output.outputs[0])
             for prompt, output in zip(ordered, outputs, strict=True)
@@ -97,22 +98,22 @@ class VllmEngine:
         return self._prompter.answer(request, tokens, capped=output.finish_reason == "length")
 
 
-def open_vllm(folder: Path, generation: Generation, *, dtype: Precision = "bfloat16") -> VllmEngine:
-    """Load a model into vLLM.
+def load_vllm(folder: Path, *, dtype: Precision = "bfloat16") -> Vllm:
+    """Load a model or an exported checkpoint into vLLM, which takes most of the GPU's memory.
+
+    Args:
+        folder: The model, whatever of its formats vLLM reads.
+        dtype: Precision of activations, and of weights that are not quantized.
 
     Raises:
         MissingEngineError: vLLM is not installed.
-        ProcessorError: The folder has no processor that takes pictures, or no chat template.
-        ModelConfigError: Nothing tells which token ends an answer.
     """
-    return VllmEngine(_package(), folder, generation, dtype=dtype)
-
-
-def _package() -> ModuleType:
     try:
-        return importlib.import_module("vllm")
+        vllm = importlib.import_module("vllm")
     except ImportError as error:
         raise MissingEngineError(
             f"vLLM cannot be imported: {error}. Install it beside Roundhouse with `pip install "
             "vllm`, on a machine with a GPU that it knows, or take the engine 'transformers'."
         ) from error
+    llm = vllm.LLM(model=str(folder), dtype=dtype, seed=0, limit_mm_per_prompt={"image": 1})
+    return Vllm(llm, vllm.SamplingParams, str(vllm.__version__), dtype)
