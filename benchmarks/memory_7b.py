@@ -126,7 +126,11 @@ def measure(title: str, model: Path, work: Path, flags: Sequence[str]) -> Run:
 def volumes(model: Path, out: Path) -> dict[str, tuple[int, str]]:
     """Return what each step must read or write at least, in bytes, and in words."""
     index = TensorIndex.open(model)
-    linears = [n for n in index.names if n.startswith("model.") and n.split(".")[-2] in LINEARS]
+    linears = [
+        name
+        for name in index.names
+        if name.startswith("model.") and name.endswith(tuple(f".{each}.weight" for each in LINEARS))
+    ]
     weights = sum(2 * index.shape(name)[0] * index.shape(name)[1] for name in linears)
     files = {f.stat().st_ino: f.stat().st_size for f in out.rglob("*.safetensors")}
     written = sum(files.values())

@@ -3,6 +3,7 @@
 FlowError
 ├── RecipeError           a recipe, an override or an argument does not say what it must
 ├── VerificationError     an exported checkpoint is not what was computed
+├── EvaluationFileError   a file holds no evaluation, or not the model that is asked for
 └── ServerError           Prefect's server cannot be started or reached
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
@@ -19,6 +20,10 @@ class RecipeError(FlowError, ValueError):
 
 class VerificationError(FlowError):
     """An exported checkpoint is not what was computed; nothing may use it."""
+
+
+class EvaluationFileError(FlowError):
+    """A file holds no evaluation, or not the model that is asked for."""
 
 
 class ServerError(FlowError):

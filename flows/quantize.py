@@ -1,4 +1,4 @@
-"""Quantize a vision-language model: calibrate, quantize, export, verify, evaluate.
+"""Quantize a vision-language model: calibrate, quantize, export, verify, evaluate, judge.
 
 Read this file first.  Each line of the flow is one step, and each step wraps functions of
 `quantcore` (arithmetic) and `infra` (the outside world).  Steps hand each other references, a
@@ -9,15 +9,17 @@ is in the store, or run elsewhere.
 from pathlib import Path
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
-from flows import report
+from flows import approval, report
 from flows.errors import VerificationError
+from flows.evaluate import BASELINE, Material, draw_material, evaluate
 from flows.recipe import Recipe, Variant
-from flows.results import RunResult, VariantResult
+from flows.results import Evaluation, RunResult, VariantResult
 from flows.segment import cut, quantize_segment
 from infra.models.source import ModelSource
 from tasks.calibrate import collect_samples
-from tasks.evaluate import text_fidelity
+from tasks.evalspecs import EvaluationPlan, Subject
 from tasks.export import export_checkpoint
 from tasks.finished import find_export
 from tasks.preflight import look_before
@@ -28,12 +30,18 @@ from tasks.verify import verify_export
 
 
 @flow(name="quantize", flow_run_name="{recipe.name}", persist_result=False)
-def quantize_model(recipe: Recipe, store_root: Path) -> RunResult:
-    """Turn the model of ``recipe`` into verified checkpoints, one pair for each variant.
+def quantize_model(
+    recipe: Recipe, store_root: Path, *, approve_hold: bool = False
+) -> RunResult | State[RunResult]:
+    """Turn the model of ``recipe`` into verified, judged checkpoints, one pair for each variant.
 
     Args:
         recipe: What is asked for.
         store_root: Folder of the artifact store, where finished work is found again.
+        approve_hold: Go on where the gate is not sure; a person has decided so beforehand.
+
+    Returns:
+        The result; the run ends in a state that is named after the verdict.
 
     Raises:
         VerificationError: An export is not what was computed.
@@ -43,11 +51,46 @@ def quantize_model(recipe: Recipe, store_root: Path) -> RunResult:
     source = resolve_model(recipe.model.location, recipe.model.revision)
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
+    material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, store_root)
     results = tuple(
         _make_variant(recipe, variant, source, runs, store_root) for variant in recipe.variants
     )
-    report.publish_summary(recipe, results)
-    return RunResult(source=source, variants=results)
+    evaluation = _evaluate(recipe, source, results, material, store_root)
+    result = RunResult(source=source, variants=results, evaluation=evaluation)
+    report.publish_summary(recipe, result)
+    return approval.settle(result, recipe.gate, approve_hold=approve_hold)
+
+
+def _evaluate(
+    recipe: Recipe,
+    source: ModelSource,
+    results: tuple[VariantResult, ...],
+    material: Material,
+    store_root: Path,
+) -> Evaluation | None:
+    """Examine the first format of every variant; both hold the same words."""
+    if recipe.benchmarks is None and recipe.evaluation.text is None:
+        return None
+    folders = {one.name: next(iter(one.export.folders.values())) for one in results}
+    candidates = tuple(
+        Subject(name=name, source=resolve_model(str(folder), None))
+        for name, folder in folders.items()
+    )
+    return evaluate(
+        EvaluationPlan(
+            name=recipe.name,
+            baseline=Subject(name=BASELINE, source=source),
+            candidates=candidates,
+            round_to_nearest=frozenset(folders) if recipe.quantization.iters == 0 else frozenset(),
+            asked=recipe.benchmarks,
+            tables=material.tables,
+            text=material.text,
+            gate=recipe.gate,
+            compute=recipe.compute,
+            store_root=store_root,
+            results=recipe.export.output_dir,
+        )
+    )
 
 
 def _make_variant(
@@ -88,16 +131,8 @@ def _make_variant(
     verification = verify_export(source, records, how, result, compute, store_root)
     _require(verification.problems, result)
 
-    text = recipe.evaluation.text
-    if text is not None:
-        say(f"{variant.name}: comparing with the 16-bit model on {text.name} text")
-    fidelity = None if text is None else text_fidelity(source, records, text, compute, store_root)
     return VariantResult(
-        name=variant.name,
-        blocks=records,
-        export=result,
-        verification=verification,
-        fidelity=fidelity,
+        name=variant.name, blocks=records, export=result, verification=verification
     )
 
 

@@ -6,15 +6,16 @@ fields, so that a new knob is a decision and not a drift.  `flows.recipefile` re
 """
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
 from infra.calibration.spec import CalibrationSpec
 from infra.demo import MODEL_DIR
+from infra.evaluation.verdict import GateSpec
+from tasks.evalspecs import BenchmarksSpec
 from tasks.specs import ComputeSpec, ExportSpec, Name, QuantizationSpec, Spec
 
-Benchmark = Literal["MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE"]
 REPO_ID = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
 REF_NAME = r"^[A-Za-z0-9][\w.-]*$"
 DEMO_MODEL = "packaged:demo"
@@ -48,12 +49,14 @@ class EvaluationSpec(Spec):
     )
 
 
-class BenchmarksSpec(Spec):
-    """Which benchmarks judge the result.  Checked now; carried out by a later version."""
+class ApprovalSpec(GateSpec):
+    """What a variant may lose against the 16-bit model, and who decides where that is not clear."""
 
-    names: tuple[Benchmark, ...] = Field(min_length=1, description="Benchmarks, by name.")
-    source: str | None = Field(
-        default=None, description="A folder of TSV files; None: the published ones."
+    hold_minutes: int = Field(
+        default=0,
+        ge=0,
+        description="Minutes that a run which is held waits for a person's approval on its page; "
+        "0: it ends as held.",
     )
 
 
@@ -98,7 +101,10 @@ class Recipe(Spec):
         default=EvaluationSpec(), description="How the result is compared with the 16-bit model."
     )
     benchmarks: BenchmarksSpec | None = Field(
-        default=None, description="Which benchmarks judge the result (not run yet)."
+        default=None, description="Which benchmarks judge the result, and how they are asked."
+    )
+    gate: ApprovalSpec = Field(
+        default=ApprovalSpec(), description="What a variant may lose on them before it is refused."
     )
     publish: PublishSpec | None = Field(
         default=None, description="Where the result is published (not done yet)."
@@ -135,7 +141,7 @@ class Recipe(Spec):
     @property
     def not_run(self) -> tuple[str, ...]:
         """Sections that are checked but that this version does not carry out."""
-        sections = {"benchmarks": self.benchmarks, "publish": self.publish}
+        sections = {"publish": self.publish}
         return tuple(name for name, section in sections.items() if section is not None)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.recipe import Recipe, Variant
-from flows.results import VariantResult
+from flows.results import RunResult, VariantResult
+from tasks.evalspecs import FidelityReport
 from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
 
 MIB = 1 << 20
@@ -66,16 +67,16 @@ def publish_blocks(variant: str, records: Sequence[BlockRecord]) -> None:
     )
 
 
-def publish_summary(recipe: Recipe, results: Sequence[VariantResult]) -> None:
+def publish_summary(recipe: Recipe, result: RunResult) -> None:
     """Put the summary on the page of the run."""
     create_markdown_artifact(
-        summary(recipe, results),
+        summary(recipe, result),
         key=artifact_key("summary", recipe.name),
         description=f"{recipe.name}: variants, fidelity and folders",
     )
 
 
-def summary(recipe: Recipe, results: Sequence[VariantResult]) -> str:
+def summary(recipe: Recipe, result: RunResult) -> str:
     """Return the run's outcome as Markdown."""
     how = recipe.quantization
     grid = f"{how.bits} bits, group size {how.group_size}"
@@ -85,28 +86,32 @@ def summary(recipe: Recipe, results: Sequence[VariantResult]) -> str:
         "",
         f"`{recipe.model.source}`, {grid}, {kind}, {how.iters} iterations.",
         "",
-        _line(COLUMNS),
-        _line("---" for _ in COLUMNS),
-        *(_line(summary_row(result)) for result in results),
+        table_line(COLUMNS),
+        table_line("---" for _ in COLUMNS),
+        *(table_line(row) for row in summary_rows(result)),
         "",
-        *(f"- `{folder}`" for result in results for folder in result.export.folders.values()),
+        *(f"- `{folder}`" for one in result.variants for folder in one.export.folders.values()),
     ]
     if recipe.not_run:
         lines += ["", f"Not carried out by this version: {', '.join(recipe.not_run)}."]
     return "\n".join(lines) + "\n"
 
 
-def summary_row(result: VariantResult) -> tuple[str, ...]:
-    """Return variant, both perplexities, mean KL, top-1 agreement and size, as text."""
-    fidelity, size = result.fidelity, f"{result.export.bytes / MIB:.1f}"
-    if fidelity is None:
-        return (result.name, "-", "-", "-", "-", size)
+def summary_rows(result: RunResult) -> list[tuple[str, ...]]:
+    """Return a row a variant, in the order of `COLUMNS`."""
+    return [_summary_row(one, result.fidelity(one.name)) for one in result.variants]
+
+
+def _summary_row(variant: VariantResult, fidelity: FidelityReport | None) -> tuple[str, ...]:
+    text, size = None if fidelity is None else fidelity.text, f"{variant.export.bytes / MIB:.1f}"
+    if text is None:
+        return (variant.name, "-", "-", "-", "-", size)
     return (
-        result.name,
-        f"{fidelity.perplexity_16bit:.3f}",
-        f"{fidelity.perplexity_int4:.3f}",
-        f"{fidelity.mean_kl:.5f}",
-        f"{fidelity.top1_agreement:.2%}",
+        variant.name,
+        f"{text.perplexity_16bit:.3f}",
+        f"{text.perplexity_int4:.3f}",
+        f"{text.mean_kl:.5f}",
+        f"{text.top1_agreement:.2%}",
         size,
     )
 
@@ -149,7 +154,8 @@ def _outcome(record: BlockRecord) -> str:
     return f"held-out loss {record.loss_before:.4g} -> {record.loss_after:.4g} ({-gain:+.0%})"
 
 
-def _line(cells: Iterable[str]) -> str:
+def table_line(cells: Iterable[str]) -> str:
+    """Return one line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -2,8 +2,44 @@
 
 from pydantic import Field
 
+from infra.evaluation.verdict import Outcome
 from infra.models.source import ModelSource
-from tasks.specs import BlockRecord, ExportResult, Spec, TextFidelity, VerifyReport
+from tasks.evalspecs import AnswersRef, FidelityReport, Judged, ScoredRef, TableRef
+from tasks.specs import BlockRecord, ExportResult, Spec, VerifyReport
+
+WORST_FIRST: tuple[Outcome, ...] = ("fail", "hold", "pass")
+
+
+class ModelAnswers(Spec):
+    """What one model answered, and what that is worth."""
+
+    name: str = Field(description="What its column is called.")
+    digest: str = Field(description="Digest of its files, by which answers are found again.")
+    answers: tuple[AnswersRef, ...] = Field(description="One a benchmark and shard.")
+    scores: tuple[ScoredRef, ...] = Field(description="One a benchmark.")
+
+
+class VariantEvaluation(Spec):
+    """What is known of one variant beside its 16-bit model."""
+
+    name: str = Field(description="The variant.")
+    fidelity: FidelityReport | None = Field(description="Predictions, token by token.")
+    judged: Judged | None = Field(description="Scores, and the verdict.")
+
+
+class Evaluation(Spec):
+    """All that an evaluation has shown."""
+
+    rules: str | None = Field(description="Rule set; None: no benchmark was asked.")
+    tables: tuple[TableRef, ...] = Field(description="The benchmarks.")
+    models: tuple[ModelAnswers, ...] = Field(description="The 16-bit model first, if there is one.")
+    variants: tuple[VariantEvaluation, ...] = Field(description="One a candidate.")
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The worst verdict; None: nothing was judged."""
+        found = {each.judged.verdict.outcome for each in self.variants if each.judged is not None}
+        return next((one for one in WORST_FIRST if one in found), None)
 
 
 class VariantResult(Spec):
@@ -13,9 +49,13 @@ class VariantResult(Spec):
     blocks: tuple[BlockRecord, ...] = Field(description="One record a block, in order.")
     export: ExportResult = Field(description="What was written, and where.")
     verification: VerifyReport = Field(description="What reading it back has shown.")
-    fidelity: TextFidelity | None = Field(
-        description="Comparison with the 16-bit model on held-out text, where the recipe has one."
-    )
+
+
+class Approval(Spec):
+    """That a person let a held release go on."""
+
+    by: str = Field(description="Who, as they called themselves.")
+    reason: str = Field(description="Why, in their words.")
 
 
 class RunResult(Spec):
@@ -23,3 +63,14 @@ class RunResult(Spec):
 
     source: ModelSource = Field(description="The 16-bit model, at its resolved revision.")
     variants: tuple[VariantResult, ...] = Field(description="One result a variant.")
+    evaluation: Evaluation | None = Field(
+        description="Comparison with the 16-bit model; None: the recipe asks for none."
+    )
+    approval: Approval | None = Field(
+        default=None, description="Who let it go on where the gate was not sure."
+    )
+
+    def fidelity(self, variant: str) -> FidelityReport | None:
+        """Return what is known of a variant's predictions."""
+        found = () if self.evaluation is None else self.evaluation.variants
+        return next((each.fidelity for each in found if each.name == variant), None)

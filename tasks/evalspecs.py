@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from infra.evaluation.benchmark import Benchmark, BenchmarkName
-from infra.evaluation.compared import Interval
+from infra.evaluation.compared import Comparison, Interval
 from infra.evaluation.rules import DEFAULT_RULES
+from infra.evaluation.verdict import GateSpec, Verdict
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef
-from tasks.specs import ComputeSpec, Spec
+from tasks.specs import CalibrationRef, ComputeSpec, Spec
 
 
 class BenchmarksSpec(Spec):
@@ -107,6 +108,13 @@ class ScoredRef(Spec):
     rows: int = Field(ge=1, description="Rows that were scored.")
 
 
+class Judged(Spec):
+    """What became of a variant beside its 16-bit model."""
+
+    comparison: Comparison = Field(description="Differences with intervals, flips and p values.")
+    verdict: Verdict = Field(description="Whether it may be released, and why.")
+
+
 class Divergence(Spec):
     """How near a quantized model's predictions stay to the 16-bit model's on one held-out set."""
 
@@ -167,7 +175,44 @@ class FidelityPlan(Spec):
     answers: tuple[AnswersRef, ...] = Field(
         default=(), description="The 16-bit model's answers to them."
     )
-    prompts: int = Field(default=0, ge=0, description="Questions, at most.")
     asked: BenchmarksSpec | None = Field(default=None, description="How they are put.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
     store_root: Path = Field(description="Root of the artifact store.")
+
+
+class EvaluationPlan(Spec):
+    """What one evaluation is to do."""
+
+    name: str = Field(description="What the run is called.")
+    baseline: Subject | None = Field(description="The 16-bit model; None: scores alone.")
+    candidates: tuple[Subject, ...] = Field(description="Checkpoints under test.")
+    round_to_nearest: frozenset[str] = Field(
+        default=frozenset(), description="Candidates that learned nothing, by name."
+    )
+    asked: BenchmarksSpec | None = Field(description="Benchmarks; None: held-out text alone.")
+    tables: tuple[TableRef, ...] = Field(default=(), description="The benchmarks' tables.")
+    text: CalibrationRef | None = Field(default=None, description="Held-out samples.")
+    gate: GateSpec = Field(default=GateSpec(), description="What a candidate may lose.")
+    compute: ComputeSpec = Field(description="Where, and with how much memory.")
+    store_root: Path = Field(description="Root of the artifact store.")
+    results: Path | None = Field(
+        default=None, description="Folder that gets evaluation.json and evaluation.md."
+    )
+
+    @property
+    def title(self) -> str:
+        """What the run is called where people read it."""
+        return f"{self.name}: evaluate {', '.join(each.name for each in self.subjects)}"
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """All models, the 16-bit one first."""
+        return (*(() if self.baseline is None else (self.baseline,)), *self.candidates)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "EvaluationPlan":
+        names = [each.name for each in self.subjects]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            msg = f"two models are called {', '.join(twice)}; give each a name of its own"
+            raise ValueError(msg)
+        return self

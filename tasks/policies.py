@@ -9,12 +9,20 @@ from typing import Any
 from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
-from infra.errors import HubUnreachableError
+from infra.errors import DownloadError, HubUnreachableError, LogInUseError
 
 NETWORK_BACKOFF: list[float] = [1, 10, 60]  # seconds before each retry of a network call
+
+LOCK_BACKOFF: list[float] = [60.0] * 50  # as many as Prefect takes: another run has the questions
 
 
 async def network_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Tell whether a failed task met a network that may be back in a minute."""
     failure = await state.aresult(raise_on_failure=False)
-    return isinstance(failure, HubUnreachableError | ConnectionError | TimeoutError)
+    return isinstance(failure, HubUnreachableError | DownloadError | ConnectionError | TimeoutError)
+
+
+async def somebody_else_answers(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a failed task found another run at the same questions: it will be done soon."""
+    failure = await state.aresult(raise_on_failure=False)
+    return isinstance(failure, LogInUseError)

@@ -22,6 +22,35 @@ class ProgressEvent(NamedTuple):
     loss: float  # of the step's batch
 
 
+class AnswerEvent(NamedTuple):
+    """How far one model's answers to one benchmark are."""
+
+    subject: str
+    benchmark: str
+    total: int
+    reused: int  # were on record
+    computed: int  # by this run
+    seconds: float  # since it began
+
+    @property
+    def per_second(self) -> float:
+        """Answers that are computed in a second."""
+        return self.computed / self.seconds if self.seconds else 0.0
+
+
+def emit_answers(event: AnswerEvent) -> None:
+    """Log ``event`` at INFO, as ``record.event``."""
+    logging.getLogger(LOGGER_NAME).info(
+        "%s: %s, %d of %d answers, %.1f a second",
+        event.subject,
+        event.benchmark,
+        event.reused + event.computed,
+        event.total,
+        event.per_second,
+        extra={"event": event},
+    )
+
+
 def emit(event: ProgressEvent) -> None:
     """Log ``event`` at INFO, as ``record.event``."""
     logging.getLogger(LOGGER_NAME).info(

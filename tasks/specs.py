@@ -230,13 +230,3 @@ class VerifyReport(Spec):
     def problems(self) -> tuple[str, ...]:
         """Everything that is wrong, each with its format."""
         return tuple(f"{name}: {p}" for name, c in self.folders.items() for p in c.problems)
-
-
-class TextFidelity(Spec):
-    """How near the quantized model stays to the 16-bit model on text that neither learned from."""
-
-    tokens: int = Field(ge=1, description="Predicted tokens.")
-    perplexity_16bit: float = Field(description="Perplexity of the 16-bit model.")
-    perplexity_int4: float = Field(description="Perplexity of the quantized model.")
-    mean_kl: float = Field(description="Mean KL divergence from the 16-bit model, nats a token.")
-    top1_agreement: float = Field(ge=0, le=1, description="Share of tokens with the same top-1.")

@@ -96,6 +96,7 @@ def run(
     recipe: flags.Recipe,
     overrides: flags.Overrides = None,
     *,
+    approve_hold: flags.ApproveHold = False,
     workspace: flags.Workspace = HERE,
     keep_server: flags.KeepServer = True,
     verbose: flags.Verbose = False,
@@ -103,7 +104,7 @@ def run(
     """Run a whole recipe: all its variants, formats and checks."""
     from flows.cli.exits import Exit, finish
 
-    session = Session(workspace, keep_server, verbose)
+    session = Session(workspace, keep_server, verbose, approve_hold)
 
     def command() -> Exit:
         from flows import recipefile
@@ -153,6 +154,80 @@ def score(  # noqa: PLR0913 -- a command line is its flags
         from flows.cli import scoring
 
         return scoring.run(scoring.Asked(kind, benchmark, predictions, rules, circular, json))
+
+    raise typer.Exit(finish(command, verbose=verbose))
+
+
+@app.command(epilog=pages.EVALUATE_EXAMPLES)
+def evaluate(  # noqa: PLR0913 -- a command line is its flags
+    checkpoints: flags.Checkpoints,
+    *,
+    benchmarks: flags.BenchmarkFolder,
+    baseline: flags.Baseline = None,
+    tasks: flags.Tasks = None,
+    rules: flags.Rules = DEFAULT_RULES,
+    limit: flags.Limit = None,
+    json: flags.EvaluationFile = None,
+    held_out: flags.HeldOut = None,
+    held_out_nsamples: flags.HeldOutNsamples = 32,
+    held_out_seqlen: flags.HeldOutSeqlen = 2048,
+    engine: flags.AnsweredBy = "transformers",
+    mode: flags.Mode = "shared_prefix",
+    loader: flags.Loader = "own",
+    image_path: flags.ImagePath = "vlmevalkit",
+    max_new_tokens: flags.MaxNewTokens = 64,
+    batch_size: flags.Questions = 32,
+    shards: flags.Shards = 1,
+    parallel: flags.Parallel = 2,
+    device: flags.Device = "auto",
+    dtype: flags.Dtype = "auto",
+    threads: flags.Threads = None,
+    workspace: flags.Workspace = HERE,
+    keep_server: flags.KeepServer = True,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Let checkpoints answer benchmarks, and judge them beside their 16-bit model."""
+    from flows.cli.exits import Exit, finish
+
+    session = Session(workspace, keep_server, verbose)
+
+    def command() -> Exit:
+        from flows.cli import evaluation
+
+        asked = evaluation.Asked(
+            checkpoints=checkpoints,
+            baseline=baseline,
+            benchmarks=benchmarks,
+            tasks=tasks,
+            held_out=evaluation.HeldOut(held_out, held_out_nsamples, held_out_seqlen),
+            answering={
+                "rules": rules, "limit": limit, "engine": engine, "mode": mode, "loader": loader,
+                "image_path": image_path, "max_new_tokens": max_new_tokens,
+                "batch_size": batch_size, "shards": shards, "parallel": parallel,
+            },
+            compute={"device": device, "dtype": dtype, "threads": threads},
+            json=json,
+        )  # fmt: skip
+        return evaluation.run(asked, session)
+
+    raise typer.Exit(finish(command, verbose=verbose, after_interrupt=session.after_interrupt))
+
+
+@app.command(epilog=pages.COMPARE_EXAMPLES)
+def compare(
+    baseline: flags.OneResult,
+    candidate: flags.OtherResult,
+    *,
+    json: flags.ComparisonFile = None,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Put two results side by side, question by question."""
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        from flows.cli import comparing
+
+        return comparing.run(baseline, candidate, json)
 
     raise typer.Exit(finish(command, verbose=verbose))
 

@@ -79,7 +79,11 @@ def to_recipe(asked: Asked) -> Recipe:
             "output_dir": str(asked.output_dir),
         },
         "compute": asked.compute,
-        "evaluation": {"text": _held_out(asked)},
+        "evaluation": {
+            "text": None
+            if asked.held_out is None
+            else held_out(asked.held_out, asked.held_out_nsamples, asked.data.seqlen)
+        },
     }
     recipefile.anchor(content, Path.cwd())
     return recipefile.check(content, "roundhouse quantize", label=_flag)
@@ -113,13 +117,14 @@ def _calibration(asked: Asked) -> list[dict[str, Any]]:
     return [spec | _lengths(spec, data.seqlen)]
 
 
-def _held_out(asked: Asked) -> dict[str, Any] | None:
-    """Return the held-out set of the flags, at the sequence length of the calibration set."""
-    if asked.held_out is None:
-        return None
-    spec = _spec(asked.held_out, None) | {"name": "held-out", "seed": 7}
-    spec |= {"nsamples": asked.held_out_nsamples}
-    return spec | _lengths(spec, asked.data.seqlen)
+def held_out(location: str, nsamples: int, seqlen: int) -> dict[str, Any]:
+    """Return the held-out set that a flag names, in the form of a recipe.
+
+    Raises:
+        CalibrationError: It cannot be looked into.
+    """
+    spec = _spec(location, None) | {"name": "held-out", "seed": 7, "nsamples": nsamples}
+    return spec | _lengths(spec, seqlen)
 
 
 def _spec(calibration: str, images: str | None) -> dict[str, Any]:

@@ -41,13 +41,13 @@ def run(session: Session, overrides: Sequence[str], *, fresh: bool) -> Exit:
     recipe = recipefile.load("demo", (*_places(folder), *overrides))
     write_data(folder / "data")
     result = execute.execute(recipe, session)
-    execute.show(recipe, result)
+    execute.show(recipe, result, execute.store_of(session))
     console = Console(soft_wrap=True, highlight=False)
     size = (MODEL_DIR / "model.safetensors").stat().st_size
     console.print(f"The 16-bit weights take {size / (1 << 20):.1f} MiB.\n", markup=False)
     chosen = result.variants[0].export.folders
     console.print(HOW_TO_LOAD.format(folder=next(iter(chosen.values()))), markup=False)
-    return Exit.OK
+    return execute.exit_of(result)
 
 
 def write_data(folder: Path) -> None:

@@ -1,21 +1,38 @@
 """Run a recipe from the command line: server, flow, progress, and a table to judge by."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
 from flows import report, server
 from flows.cli.exits import Exit
+from flows.cli.judging import show_evaluation
 from flows.cli.session import Session
 from flows.cli.watching import watched
 from flows.quantize import quantize_model
 from flows.recipe import Recipe
 from flows.results import RunResult
+from infra.evaluation.verdict import Outcome
+from infra.store import FolderStore
+
+VERDICTS: Mapping[Outcome | None, Exit] = {"fail": Exit.REFUSED, "hold": Exit.HELD}
 
 
 def run_recipe(recipe: Recipe, session: Session) -> Exit:
     """Carry out ``recipe`` and print what came of it."""
-    show(recipe, execute(recipe, session))
-    return Exit.OK
+    result = execute(recipe, session)
+    show(recipe, result, store_of(session))
+    return exit_of(result)
+
+
+def exit_of(result: RunResult) -> Exit:
+    """Return what a program should know of the verdict."""
+    if result.evaluation is None or result.approval is not None:
+        return Exit.OK
+    return VERDICTS.get(result.evaluation.outcome, Exit.OK)
 
 
 def execute(recipe: Recipe, session: Session) -> RunResult:
@@ -25,6 +42,19 @@ def execute(recipe: Recipe, session: Session) -> RunResult:
         FlowError: The recipe, the server or the verification refuses.
         InfraError: The model, the data or the disk refuses.
         QuantcoreError: The weights or the grid refuse.
+    """
+    with connected(session) as store_root:
+        result = quantize_model(recipe, store_root, approve_hold=session.approve_hold)
+    assert isinstance(result, RunResult)  # noqa: S101 -- a state's data is what a call returns
+    return result
+
+
+@contextlib.contextmanager
+def connected(session: Session) -> Iterator[Path]:
+    """Run something with a server and its progress on standard error; yield the store's root.
+
+    Raises:
+        ServerError: The server cannot be started or reached.
     """
     console = Console(stderr=True)
     workspace = session.workspace.absolute()
@@ -37,19 +67,26 @@ def execute(recipe: Recipe, session: Session) -> RunResult:
         console.print(
             f"Prefect server {connection.how}: {connection.ui_url}", highlight=False, soft_wrap=True
         )
-        return quantize_model(recipe, workspace / "store")
+        yield workspace / "store"
 
 
-def show(recipe: Recipe, result: RunResult) -> None:
+def store_of(session: Session) -> FolderStore:
+    """Return the artifact store of a command."""
+    return FolderStore(session.workspace.absolute() / "store")
+
+
+def show(recipe: Recipe, result: RunResult, store: FolderStore) -> None:
     """Print the table of variants and the folders to standard output."""
     console = Console(soft_wrap=True)
     table = Table(title=f"{recipe.name}: {recipe.model.source}", title_justify="left")
     table.add_column(report.COLUMNS[0])
     for column in report.COLUMNS[1:]:
         table.add_column(column, justify="right")
-    for variant in result.variants:
-        table.add_row(*report.summary_row(variant))
+    for row in report.summary_rows(result):
+        table.add_row(*row)
     console.print(table)
+    if result.evaluation is not None:
+        show_evaluation(result.evaluation, recipe.name, store, console)
     for variant in result.variants:
         for kind, folder in variant.export.folders.items():
             modules = variant.verification.folders[kind].quantized_modules
@@ -58,5 +95,7 @@ def show(recipe: Recipe, result: RunResult) -> None:
                 markup=False,
                 highlight=False,
             )
+    if result.approval is not None:
+        console.print(f"Held, and approved by {result.approval.by}.", markup=False)
     if recipe.not_run:
         console.print(f"Checked, but not run by this version: {', '.join(recipe.not_run)}.")

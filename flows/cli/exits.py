@@ -14,7 +14,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from flows.errors import FlowError, RecipeError, ServerError, VerificationError
+from flows.errors import EvaluationFileError, FlowError, RecipeError, ServerError, VerificationError
 from infra.errors import (
     BenchmarkKindError,
     HubUnreachableError,
@@ -36,6 +36,8 @@ class Exit(enum.IntEnum):
     INPUT = 3
     VERIFICATION = 4
     ENVIRONMENT = 5
+    REFUSED = 6
+    HELD = 7
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -53,7 +55,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
         ),
         Exit.ENVIRONMENT,
     ),
-    ((InfraError, QuantcoreError), Exit.INPUT),
+    ((InfraError, QuantcoreError, EvaluationFileError), Exit.INPUT),
     ((OSError, MemoryError), Exit.ENVIRONMENT),
 )
 EXPECTED = (FlowError, InfraError, QuantcoreError)

@@ -178,3 +178,99 @@ Circular = Annotated[
 ScoresFile = Annotated[
     Path | None, typer.Option("--json", help="Also write every row and number to this file.")
 ]
+
+ApproveHold = Annotated[
+    bool,
+    typer.Option(
+        "--approve-hold",
+        help="Go on where the gate is not sure: you have read the numbers and decided so.",
+        rich_help_panel=RUNNING,
+    ),
+]
+Checkpoints = Annotated[
+    list[str], typer.Argument(help="Exported folders, or repositories on the Hub.")
+]
+BenchmarkFolder = Annotated[
+    str,
+    typer.Option(
+        help="Folder of TSV files, or s3://bucket/prefix; a benchmarks.yaml in it describes those "
+        "that are not known.",
+        rich_help_panel=WHAT,
+    ),
+]
+Baseline = Annotated[
+    str | None,
+    typer.Option(
+        help="The 16-bit model: a folder, a Hub id, or packaged:demo.  Without it, scores alone.",
+        rich_help_panel=WHAT,
+    ),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        help="Benchmarks, with commas between.",
+        show_default="all that the folder has",
+        rich_help_panel=WHAT,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        help="Only the first so many questions of each: a quick look.", rich_help_panel=WHAT
+    ),
+]
+EvaluationFile = Annotated[
+    Path | None,
+    typer.Option("--json", help="Also write every answer and number to this file."),
+]
+HeldOutSeqlen = Annotated[
+    int, typer.Option(help="Tokens a sample of the held-out text.", rich_help_panel=DATA)
+]
+AnsweredBy = Annotated[
+    Literal["transformers", "vllm"],
+    typer.Option("--engine", help="What answers, for all models alike.", rich_help_panel=HOW),
+]
+Mode = Annotated[
+    Literal["shared_prefix", "batched", "one_by_one"],
+    typer.Option(
+        help="transformers: each image computed once, padded batches, or one at a time.",
+        rich_help_panel=HOW,
+    ),
+]
+Loader = Annotated[
+    Literal["own", "client"],
+    typer.Option(
+        help="Read checkpoints by our own hand, or as a client does, with its kernels.",
+        rich_help_panel=HOW,
+    ),
+]
+ImagePath = Annotated[
+    Literal["vlmevalkit", "direct"],
+    typer.Option(
+        help="Save images as JPEG once more, as VLMEvalKit does, or take them as they are.",
+        rich_help_panel=HOW,
+    ),
+]
+MaxNewTokens = Annotated[int, typer.Option(help="Longest answer.", rich_help_panel=HOW)]
+Questions = Annotated[
+    int,
+    typer.Option("--batch-size", help="Most questions in a forward pass.", rich_help_panel=HOW),
+]
+Shards = Annotated[
+    int, typer.Option(help="Parts, cut by image, that are tasks.", rich_help_panel=RUNNING)
+]
+Parallel = Annotated[
+    int, typer.Option(help="Models or parts answered at a time.", rich_help_panel=RUNNING)
+]
+OneResult = Annotated[
+    str,
+    typer.Argument(
+        metavar="A.json", help="What evaluate or score wrote; FILE:NAME where it has several."
+    ),
+]
+OtherResult = Annotated[
+    str, typer.Argument(metavar="B.json", help="What is compared with the first.")
+]
+ComparisonFile = Annotated[
+    Path | None, typer.Option("--json", help="Also write the comparison to this file.")
+]

@@ -21,7 +21,8 @@ Start with [bold]roundhouse demo[/bold].
 EXIT_CODES = page("""
 [bold]Exit codes[/bold]: 0 done; 1 an unforeseen error; 2 a flag or a recipe does not say what it
 must; 3 the model or the data cannot be used; 4 a checkpoint is not sound; 5 disk, permission,
-network, server, or an output folder in use; 130 interrupted (SIGINT); 143 terminated (SIGTERM).
+network, server, or an output folder in use; 6 the gate refused a checkpoint; 7 the gate is not
+sure, and a person must decide; 130 interrupted (SIGINT); 143 terminated (SIGTERM).
 """)
 
 QUANTIZE_EXAMPLES = page("""
@@ -73,4 +74,25 @@ roundhouse score --kind mcq --benchmark MMBench_DEV_EN_V11.tsv --predictions ans
 
 Every row of the table must be answered, once.  No judge model is asked: what the rules do not read
 in an answer is wrong.
+""")
+
+EVALUATE_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse evaluate out/auto_round --baseline Qwen/Qwen2-VL-7B-Instruct --benchmarks tables
+--json result.json
+
+roundhouse evaluate out/pile/auto_round out/llava/auto_round --baseline packaged:demo
+--benchmarks tables --tasks POPE,TextVQA_VAL --limit 100
+
+Answers are kept below the workspace as they are given: the same command goes on behind the last
+one, and the 16-bit model answers once for all its checkpoints.  With a baseline, the gate judges:
+6 is refused, 7 is held for a person.
+""")
+
+COMPARE_EXAMPLES = page("""
+[bold]Example[/bold]: roundhouse compare before.json after.json
+
+Both must be of the same tables, rows and rules; scores are paired by question, intervals come from
+a clustered bootstrap.  A file with several models needs a name: result.json:auto_round.
 """)

@@ -10,6 +10,7 @@ class Session(NamedTuple):
     workspace: Path
     keep_server: bool
     verbose: bool
+    approve_hold: bool = False
 
     @property
     def after_interrupt(self) -> str:

@@ -14,9 +14,10 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tasks.progress import LOGGER_NAME, ProgressEvent
+from tasks.progress import LOGGER_NAME, AnswerEvent, ProgressEvent
 
 PLAIN_SECONDS = 20.0  # between two lines about one block, where there is no terminal
+Event = ProgressEvent | AnswerEvent
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
@@ -41,7 +42,7 @@ def watched(console: Console, *, verbose: bool) -> Iterator[None]:
 
 
 class BarHandler(logging.Handler):
-    """Draw one bar a variant over the iterations of all its blocks."""
+    """Draw one bar a variant over its blocks, and one a model and benchmark over its answers."""
 
     def __init__(self, bars: Progress) -> None:
         """Draw on ``bars``."""
@@ -55,14 +56,11 @@ class BarHandler(logging.Handler):
         if event is None:
             self._bars.console.print(record.getMessage(), markup=False, highlight=False)
             return
-        if event.variant not in self._ids:
-            self._ids[event.variant] = self._bars.add_task(event.variant, total=None, state="")
-        self._bars.update(
-            self._ids[event.variant],
-            total=event.blocks * event.iters,
-            completed=event.block * event.iters + event.iteration,
-            state=state(event),
-        )
+        name = title(event)
+        if name not in self._ids:
+            self._ids[name] = self._bars.add_task(name, total=None, state="")
+        done, total = share(event)
+        self._bars.update(self._ids[name], total=total, completed=done, state=state(event))
 
 
 class LineHandler(logging.Handler):
@@ -82,19 +80,36 @@ class LineHandler(logging.Handler):
         elif time.monotonic() - self._last < PLAIN_SECONDS:
             return
         else:
-            line = f"{event.variant}: {state(event)}"
+            line = f"{title(event)}: {state(event)}"
         self._last = time.monotonic()
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def event_of(record: logging.LogRecord) -> ProgressEvent | None:
+def event_of(record: logging.LogRecord) -> Event | None:
     """Return the event that a log record carries, if it carries one."""
     event = record.__dict__.get("event")
-    return event if isinstance(event, ProgressEvent) else None
+    return event if isinstance(event, Event) else None
 
 
-def state(event: ProgressEvent) -> str:
+def title(event: Event) -> str:
+    """Return what a bar is called: a variant, or a model with its benchmark."""
+    if isinstance(event, AnswerEvent):
+        return f"{event.subject}: {event.benchmark}"
+    return event.variant
+
+
+def share(event: Event) -> tuple[int, int]:
+    """Return how much of its bar is done, and of how much."""
+    if isinstance(event, AnswerEvent):
+        return event.reused + event.computed, event.total
+    return event.block * event.iters + event.iteration, event.blocks * event.iters
+
+
+def state(event: Event) -> str:
     """Return an event in words."""
+    if isinstance(event, AnswerEvent):
+        done, total = share(event)
+        return f"{done} of {total} answers, {event.per_second:.1f} a second"
     return (
         f"block {event.block + 1} of {event.blocks}, "
         f"iteration {event.iteration} of {event.iters}, loss {event.loss:.4g}"

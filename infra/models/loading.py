@@ -72,12 +72,33 @@ def load(folder: Path, tensors: Mapping[str, Tensor], *, device: str, dtype: tor
             ignore_mismatched_sizes=True,
             output_loading_info=True,
         )
-    keys = LoadedKeys(
+    return Loaded(model.eval(), _told(found))
+
+
+def load_as_client(folder: Path, *, device: str, dtype: torch.dtype) -> Loaded:
+    """Load a folder exactly as somebody does who has downloaded it: packed, with real kernels.
+
+    Args:
+        folder: A checkpoint.
+        device: Where to.
+        dtype: Precision of what is not packed.
+
+    Raises:
+        ImportError: The packages that read its format are not installed.
+    """
+    with _quietly():
+        model, found = Qwen2VLForConditionalGeneration.from_pretrained(
+            folder, dtype=dtype, device_map=device, output_loading_info=True
+        )
+    return Loaded(model.eval(), _told(found))
+
+
+def _told(found: Mapping[str, Iterable[Any]]) -> LoadedKeys:
+    return LoadedKeys(
         _sorted(found["missing_keys"]),
         _sorted(found["unexpected_keys"]),
         _sorted(key[0] for key in found["mismatched_keys"]),
     )
-    return Loaded(model.eval(), keys)
 
 
 @torch.no_grad()

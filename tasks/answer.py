@@ -1,0 +1,150 @@
+"""Let one model answer one shard of the benchmarks; whatever is on record is not asked again.
+
+Two things keep an evaluation from being repeated.  Each answer is on the disk as soon as it is
+given, so a killed task goes on where it was.  And a finished shard is in the artifact store under
+the fingerprint of all that decides it, so another machine, or another run with the same 16-bit
+model, takes it without loading the model at all.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.errors import CorruptArtifactError, MissingArtifactError
+from infra.evaluation.answerlines import as_lines
+from infra.evaluation.predictions import Progress, answer_all, answer_keys, open_log
+from infra.evaluation.shards import in_shard
+from infra.files import Json
+from infra.store import FolderStore, fingerprint
+from tasks.asking import generation, open_table, requests
+from tasks.engine import place_of, torch_threads
+from tasks.evalspecs import AnswersRef, BenchmarksSpec, Subject, TableRef
+from tasks.policies import LOCK_BACKOFF, somebody_else_answers
+from tasks.progress import AnswerEvent, emit_answers
+from tasks.specs import ComputeSpec, Spec
+from tasks.subjects import OpenSubject, open_subject
+
+NOT_OF_THE_ANSWERS = {"names", "source", "rules", "shards", "parallel", "batch_size", "limit"}
+"""Settings that change no answer, or that the questions themselves tell."""
+
+
+class Shard(Spec):
+    """What one task answers: a model, and its part of every benchmark."""
+
+    subject: Subject
+    tables: tuple[TableRef, ...]
+    asked: BenchmarksSpec
+    compute: ComputeSpec
+    number: int  # from 0
+    store_root: Path
+
+    @property
+    def title(self) -> str:
+        """What the task is called."""
+        part = f", part {self.number + 1} of {self.asked.shards}" if self.asked.shards > 1 else ""
+        return f"{self.subject.name}: answer the benchmarks{part}"
+
+
+@task(
+    name="answer-benchmarks",
+    task_run_name="{shard.title}",
+    retries=len(LOCK_BACKOFF),
+    retry_delay_seconds=LOCK_BACKOFF,
+    retry_condition_fn=somebody_else_answers,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def answer_benchmarks(shard: Shard) -> tuple[AnswersRef, ...]:
+    """Answer the shard's questions of every benchmark, one reference each.
+
+    Raises:
+        EngineError: The model cannot be asked.
+        PredictionLogError: A file of answers cannot be used.
+        InfraError: The model's files or a table cannot be read.
+    """
+    with torch_threads(shard.compute.threads):
+        worker = _Worker(shard, FolderStore(shard.store_root))
+        return tuple(worker.answers(table) for table in shard.tables)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One shard in work; the model is loaded when the first question is open."""
+
+    shard: Shard
+    store: FolderStore
+    opened: OpenSubject | None = None
+
+    def answers(self, ref: TableRef) -> AnswersRef:
+        """Return the answers to one table: those in the store, or new ones."""
+        key = _fingerprint(self.shard, ref)
+        return self._finished(key) or self._ask(key, ref)
+
+    def _finished(self, key: str) -> AnswersRef | None:
+        known = self.store.find(key)
+        if known is None:
+            return None
+        made = AnswersRef.model_validate(known)
+        try:
+            self.store.open(made.ref)
+        except (CorruptArtifactError, MissingArtifactError):
+            return None  # computed again, from what is on record
+        reused = made.computed + made.reused
+        return made.model_copy(update={"computed": 0, "reused": reused, "seconds": 0.0})
+
+    def _ask(self, key: str, ref: TableRef) -> AnswersRef:
+        started, shard, asked = time.perf_counter(), self.shard, self.shard.asked
+        table = open_table(ref, images=True, limit=asked.limit)
+        questions = in_shard(table.questions, shard.number, asked.shards)
+        wanted = requests(table, questions, asked)
+        self.opened = self.opened or open_subject(shard.subject.source.path, asked, shard.compute)
+        engine = self.opened.engine(generation(table, asked))
+        keys = answer_keys(shard.subject.source.digest, engine.identity, wanted)
+        folder = self.store.root / "answers" / shard.subject.source.digest
+        name = f"{ref.benchmark.name}-{shard.number + 1}-of-{asked.shards}"
+        with open_log(folder, name) as log:
+            told = answer_all(engine, wanted, keys, log, _teller(shard, ref, started))
+        made = AnswersRef(
+            benchmark=ref.benchmark.name,
+            ref=self.store.put_bytes(as_lines(told.answers)),
+            engine=dict(engine.identity),
+            computed=told.computed,
+            reused=told.reused,
+            seconds=time.perf_counter() - started,
+        )
+        self.store.record(key, made.model_dump(mode="json"))
+        return made
+
+
+def _fingerprint(shard: Shard, table: TableRef) -> str:
+    """Return what decides the answers to a table, and nothing else."""
+    place, asked = place_of(shard.compute), shard.asked
+    parts: dict[str, Json] = {
+        "step": "answers",
+        "model": shard.subject.source.digest,
+        "table": table.sha256,
+        "benchmark": table.benchmark.model_dump(mode="json", exclude={"url", "md5"}),
+        "questions": [asked.limit, shard.number, asked.shards],
+        "asked": asked.model_dump(mode="json", exclude=NOT_OF_THE_ANSWERS),
+        "place": f"{place.device.type} {place.dtype}",
+        "versions": [torch.__version__, transformers.__version__],
+    }
+    return fingerprint(parts)
+
+
+def _teller(shard: Shard, table: TableRef, started: float) -> Callable[[Progress], None]:
+    """Return what tells whoever watches how far it is."""
+
+    def tell(progress: Progress) -> None:
+        seconds = time.perf_counter() - started
+        emit_answers(
+            AnswerEvent(shard.subject.name, table.benchmark.name, *progress, seconds=seconds)
+        )
+
+    return tell

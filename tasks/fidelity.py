@@ -1,0 +1,102 @@
+"""How near quantized models stay to their source: one pass, all of them side by side.
+
+Perplexity, KL divergence and agreement on held-out text; the same on benchmark questions along the
+16-bit model's answers; and the noise at the output of every block.  Round-to-nearest runs along as
+what a learned rounding has to beat.
+"""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.store import FolderStore
+from tasks.contest import Entrant, Nearest, Outcome, Reading, Stored, compete
+from tasks.divergence import divergence
+from tasks.engine import OpenModel, budget_of, open_model, torch_threads
+from tasks.evalspecs import BlockNoise, FidelityPlan, FidelityReport
+from tasks.reader import open_export
+from tasks.readings import answer_readings, text_readings
+from tasks.subjects import is_quantized, tensors_of
+
+_NEAREST = "round-to-nearest of "  # no variant's name has a space
+
+
+@task(
+    name="compare-predictions",
+    task_run_name="compare the predictions of all models token by token",
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
+    """Run the 16-bit model, every candidate and round-to-nearest over the same tokens.
+
+    Returns:
+        A report by the name of the candidate; empty where there is nothing to compare on.
+
+    Raises:
+        InfraError: A model or its answers cannot be read.
+    """
+    store = FolderStore(plan.store_root)
+    text = () if plan.text is None else text_readings(store, plan.text)
+    prompts = _prompts(plan, store)
+    if not (text or prompts) or not plan.candidates:
+        return {}
+    with torch_threads(plan.compute.threads), tempfile.TemporaryDirectory() as scratch:
+        source = open_model(plan.baseline.source.path, plan.compute)
+        entrants = _entrants(plan, source)
+        budget = budget_of(plan.compute, Path(scratch), chains=1 + len(entrants))
+        outcomes = dict(compete(source, entrants, (*text, *prompts), budget))
+    return {
+        each.name: _report(outcomes[each.name], _rival(each.source.path, outcomes), len(text))
+        for each in plan.candidates
+    }
+
+
+def _prompts(plan: FidelityPlan, store: FolderStore) -> tuple[Reading, ...]:
+    """Return the questions, as many of each benchmark."""
+    if plan.asked is None or not plan.tables:
+        return ()
+    each = -(-plan.asked.fidelity_prompts // len(plan.tables))
+    folder = plan.baseline.source.path
+    readings: tuple[Reading, ...] = ()
+    for table in plan.tables:
+        name = table.benchmark.name
+        answers = [ref for ref in plan.answers if ref.benchmark == name]
+        readings += answer_readings(folder, table, answers, plan.asked, each, store)
+    return readings
+
+
+def _entrants(plan: FidelityPlan, source: OpenModel) -> Mapping[str, Entrant]:
+    """Return the candidates, and round-to-nearest once for each grid that they have."""
+    found: dict[str, Entrant] = {}
+    for candidate in plan.candidates:
+        folder = candidate.source.path
+        found[candidate.name] = Stored(open_model(folder, plan.compute, tensors_of(folder)))
+        if is_quantized(folder):
+            grid = open_export(folder).grid
+            found[_NEAREST + str(grid)] = Nearest(source, grid)
+    return found
+
+
+def _rival(folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return round-to-nearest on the candidate's own grid."""
+    return outcomes[_NEAREST + str(open_export(folder).grid)] if is_quantized(folder) else None
+
+
+def _report(mine: Outcome, rival: Outcome | None, texts: int) -> FidelityReport:
+    parts = (slice(0, texts), slice(texts, None))
+    text, prompts = (
+        divergence(mine.samples[part], None if rival is None else rival.samples[part])
+        if mine.samples[part]
+        else None
+        for part in parts
+    )
+    blocks = (
+        BlockNoise(block=number, sqnr_db=value if math.isfinite(value) else None)
+        for number, value in enumerate(mine.sqnr_db)
+    )
+    return FidelityReport(text=text, prompts=prompts, blocks=tuple(blocks))
