@@ -116,6 +116,20 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
     assert read_answers(tmp_path) == {"k": FIRST, "l": SECOND}
 
 
+def test_a_kill_at_any_byte_loses_only_what_was_not_whole(tmp_path: Path) -> None:
+    """Wherever a file ends, its whole lines are read, and what is missing can be added."""
+    said = {"k": FIRST, "l": SECOND}
+    path = write(tmp_path, said)
+    data = path.read_bytes()
+
+    for length in range(len(data)):
+        path.write_bytes(data[:length])
+        whole = data[:length].count(b"\n")
+        assert read_answers(tmp_path) == dict(list(said.items())[:whole])
+        write(tmp_path, said)
+        assert path.read_bytes() == data
+
+
 def test_a_torn_line_of_another_shard_is_left_to_its_writer(tmp_path: Path) -> None:
     """That worker may be writing it just now: it is not read, and not touched."""
     other = write(tmp_path, {"k": FIRST}, "1")
