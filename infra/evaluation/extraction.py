@@ -26,7 +26,7 @@ _REFUSALS = (
 _AROUND_LETTERS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 _STATED = re.compile(r"answer\s+is\s+\**([ABCD])", re.IGNORECASE)
 
-_MARKS = ';/[]"{}()=+\\_-><@`,?!'
+_MARKS = frozenset(';/[]"{}()=+\\_-><@`,?!')
 _THOUSANDS = re.compile(r"\d,\d")
 _PERIOD = re.compile(r"\.(?!\d)")
 _PERIOD_NOT_AFTER_DIGIT = re.compile(r"(?<!\d)\.(?!\d)")
@@ -64,8 +64,10 @@ def without_punctuation(text: str, rules: RuleSet) -> str:
     dropped, the first 32 of them, unless a digit follows.
     """
     drop_all = _THOUSANDS.search(text) is not None
-    dropped = {mark for mark in _MARKS if drop_all or f"{mark} " in text or f" {mark}" in text}
-    clean = text.translate({ord(mark): "" if mark in dropped else " " for mark in _MARKS})
+    clean = text
+    for mark in _MARKS.intersection(text):
+        drop = drop_all or f"{mark} " in text or f" {mark}" in text
+        clean = clean.replace(mark, "" if drop else " ")
     period = _PERIOD_NOT_AFTER_DIGIT if rules.period_after_digit else _PERIOD
     return period.sub("", clean, count=_MOST_PERIODS)
 
