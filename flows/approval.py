@@ -32,12 +32,14 @@ def settle(
 ) -> RunResult | State[RunResult]:
     """Return the result in a state that says what may be done with it.
 
+    One variant that passes is enough: that one is released, and the others are told of.
+
     Args:
         result: What was made and judged.
         gate: Whether a held run waits for a person, and how long.
         approve_hold: A person has approved beforehand.
     """
-    outcome = None if result.evaluation is None else result.evaluation.outcome
+    outcome = None if result.evaluation is None else result.evaluation.best
     if outcome == "hold":
         approval = _approval(result, gate, approve_hold=approve_hold)
         if approval is None:

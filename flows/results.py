@@ -1,5 +1,7 @@
 """What a run gives back: references, numbers and folders, never tensors."""
 
+import math
+
 from pydantic import Field
 
 from infra.evaluation.verdict import Outcome
@@ -36,10 +38,37 @@ class Evaluation(Spec):
     variants: tuple[VariantEvaluation, ...] = Field(description="One a candidate.")
 
     @property
-    def outcome(self) -> Outcome | None:
+    def worst(self) -> Outcome | None:
         """The worst verdict; None: nothing was judged."""
-        found = {each.judged.verdict.outcome for each in self.variants if each.judged is not None}
-        return next((one for one in WORST_FIRST if one in found), None)
+        return next((one for one in WORST_FIRST if self._called(one)), None)
+
+    @property
+    def best(self) -> Outcome | None:
+        """The best verdict, which is what a run of several variants comes to."""
+        return next((one for one in reversed(WORST_FIRST) if self._called(one)), None)
+
+    @property
+    def chosen(self) -> str | None:
+        """The variant to release: of those with the best verdict, the nearest to the 16-bit model.
+
+        None: nothing was judged.
+        """
+        candidates = () if self.best is None else self._called(self.best)
+        return min(candidates, key=_distance).name if candidates else None
+
+    def _called(self, outcome: Outcome) -> tuple[VariantEvaluation, ...]:
+        return tuple(
+            each
+            for each in self.variants
+            if each.judged is not None and each.judged.verdict.outcome == outcome
+        )
+
+
+def _distance(variant: VariantEvaluation) -> float:
+    """Return the mean KL divergence, on questions where there are some."""
+    found = variant.fidelity
+    told = None if found is None else found.prompts or found.text
+    return math.inf if told is None else told.mean_kl
 
 
 class VariantResult(Spec):

@@ -94,11 +94,16 @@ def markdown(name: str, evaluation: Evaluation, table: ResultsTable | None) -> s
 
 
 def verdict_lines(variant: VariantEvaluation) -> Iterator[str]:
-    """Return a variant's verdict and the findings that made it so, as lines of text."""
+    """Return a variant's verdict as lines of text, with the findings that speak against it.
+
+    What passed is on the page; on a console its many lines would hide the verdict.
+    """
     if variant.judged is not None:
         verdict = variant.judged.verdict
-        yield f"{variant.name}: {verdict.outcome.upper()}"
-        yield from (f"  {finding.words}" for finding in verdict.decisive)
+        against = () if verdict.outcome == "pass" else verdict.decisive
+        looked_at = f"{len(verdict.reasons)} things looked at"
+        yield f"{variant.name}: {verdict.outcome.upper()} ({looked_at})"
+        yield from (f"  {finding.words}" for finding in against)
 
 
 def fidelity_rows(variants: Iterable[VariantEvaluation]) -> list[tuple[str, ...]]:

@@ -11,10 +11,12 @@ from flows.cli import execute
 from flows.cli.exits import Exit
 from flows.cli.session import Session
 from infra.demo import MODEL_DIR
+from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from infra.demo.datasets import write_conversation_set, write_text_set
 from infra.files import explaining
 
 ROWS, HELD_OUT_ROWS = 256, 64
+QUESTIONS = BenchmarkSizes(circular_groups=100, science=300, reading=200, presence=400)
 CALIBRATION_SEED, HELD_OUT_SEED = 1001, 2002  # far from the seeds of the training
 
 HOW_TO_LOAD = """\
@@ -45,13 +47,17 @@ def run(session: Session, overrides: Sequence[str], *, fresh: bool) -> Exit:
     console = Console(soft_wrap=True, highlight=False)
     size = (MODEL_DIR / "model.safetensors").stat().st_size
     console.print(f"The 16-bit weights take {size / (1 << 20):.1f} MiB.\n", markup=False)
-    chosen = result.variants[0].export.folders
+    released = None if result.evaluation is None else result.evaluation.chosen
+    chosen = next(
+        (one.export.folders for one in result.variants if one.name == released),
+        result.variants[0].export.folders,
+    )
     console.print(HOW_TO_LOAD.format(folder=next(iter(chosen.values()))), markup=False)
     return execute.exit_of(result)
 
 
 def write_data(folder: Path) -> None:
-    """Write the calibration sets and the held-out text; the same bytes each time.
+    """Write the calibration sets, the held-out text and the benchmarks; the same bytes each time.
 
     Raises:
         StorageError: They cannot be written.
@@ -61,6 +67,7 @@ def write_data(folder: Path) -> None:
         write_text_set(folder / "calibration.jsonl", count=ROWS, seed=CALIBRATION_SEED)
         write_text_set(folder / "held_out.jsonl", count=HELD_OUT_ROWS, seed=HELD_OUT_SEED)
         write_conversation_set(folder / "conversations", count=ROWS, seed=CALIBRATION_SEED)
+        write_benchmarks(folder / "benchmarks", seed=HELD_OUT_SEED, sizes=QUESTIONS)
 
 
 def _places(folder: Path) -> tuple[str, ...]:
@@ -70,5 +77,6 @@ def _places(folder: Path) -> tuple[str, ...]:
         f"calibration.pile.source={data / 'calibration.jsonl'}",
         f"calibration.llava.source={data / 'conversations' / 'conversations.json'}",
         f"evaluation.text.source={data / 'held_out.jsonl'}",
+        f"benchmarks.source={data / 'benchmarks'}",
         f"export.output_dir={folder / 'checkpoints'}",
     )

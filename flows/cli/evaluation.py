@@ -62,7 +62,7 @@ def run(asked: Asked, session: Session) -> Exit:
     if asked.json is not None:
         baseline = None if wanted.baseline is None else BASELINE
         write_atomically(asked.json, as_json(document(evaluation, baseline, store)))
-    return VERDICTS.get(evaluation.outcome, Exit.OK)
+    return VERDICTS.get(evaluation.worst, Exit.OK)
 
 
 def request(asked: Asked, workspace: Path) -> EvaluationRequest:

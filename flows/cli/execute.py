@@ -32,7 +32,7 @@ def exit_of(result: RunResult) -> Exit:
     """Return what a program should know of the verdict."""
     if result.evaluation is None or result.approval is not None:
         return Exit.OK
-    return VERDICTS.get(result.evaluation.outcome, Exit.OK)
+    return VERDICTS.get(result.evaluation.best, Exit.OK)
 
 
 def execute(recipe: Recipe, session: Session) -> RunResult:

@@ -17,6 +17,8 @@ from rich.console import Console
 from flows.errors import EvaluationFileError, FlowError, RecipeError, ServerError, VerificationError
 from infra.errors import (
     BenchmarkKindError,
+    ChecksumError,
+    DownloadError,
     HubUnreachableError,
     InfraError,
     OutputExistsError,
@@ -51,7 +53,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
     (
         (
             *(StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
-            ScratchSpaceError,
+            *(DownloadError, ChecksumError, ScratchSpaceError),
         ),
         Exit.ENVIRONMENT,
     ),

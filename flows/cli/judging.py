@@ -25,6 +25,8 @@ def show_evaluation(
     for variant in evaluation.variants:
         for line in verdict_report.verdict_lines(variant):
             console.print(line, markup=False, highlight=False)
+    if evaluation.best == "pass" and len(evaluation.variants) > 1:
+        console.print(f"To release: {evaluation.chosen}.", markup=False, highlight=False)
 
 
 def show_results(table: ResultsTable, title: str, console: Console) -> None:
