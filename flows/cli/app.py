@@ -168,6 +168,7 @@ def evaluate(  # noqa: PLR0913 -- a command line is its flags
     rules: flags.Rules = DEFAULT_RULES,
     limit: flags.Limit = None,
     json: flags.EvaluationFile = None,
+    spreadsheets: flags.Spreadsheets = None,
     held_out: flags.HeldOut = None,
     held_out_nsamples: flags.HeldOutNsamples = 32,
     held_out_seqlen: flags.HeldOutSeqlen = 2048,
@@ -207,6 +208,7 @@ def evaluate(  # noqa: PLR0913 -- a command line is its flags
             },
             compute={"device": device, "dtype": dtype, "threads": threads},
             json=json,
+            spreadsheets=spreadsheets,
         )  # fmt: skip
         return evaluation.run(asked, session)
 

@@ -16,11 +16,14 @@ from flows.errors import RecipeError
 from flows.evaluate import BASELINE, Checkpoint, EvaluationRequest, evaluate_checkpoints
 from flows.evaluation_file import as_json, document
 from flows.recipe import ModelSpec
+from flows.results import Evaluation
 from infra.calibration.spec import CalibrationSpec
 from infra.evaluation.fetch import benchmarks_at
-from infra.files import write_atomically
+from infra.evaluation.spreadsheet import write_spreadsheet
+from infra.files import make_folder, write_atomically
 from infra.store import FolderStore
 from tasks.evalspecs import BenchmarksSpec
+from tasks.score import read_scores
 from tasks.specs import ComputeSpec
 
 
@@ -43,6 +46,7 @@ class Asked(NamedTuple):
     answering: dict[str, Any]  # fields of `BenchmarksSpec`
     compute: dict[str, Any]  # fields of `ComputeSpec`
     json: Path | None
+    spreadsheets: Path | None
 
 
 def run(asked: Asked, session: Session) -> Exit:
@@ -62,7 +66,21 @@ def run(asked: Asked, session: Session) -> Exit:
     if asked.json is not None:
         baseline = None if wanted.baseline is None else BASELINE
         write_atomically(asked.json, as_json(document(evaluation, baseline, store)))
+    if asked.spreadsheets is not None:
+        _write_spreadsheets(asked.spreadsheets, evaluation, store)
     return VERDICTS.get(evaluation.worst, Exit.OK)
+
+
+def _write_spreadsheets(folder: Path, evaluation: Evaluation, store: FolderStore) -> None:
+    """Write each model's answers as VLMEvalKit names and reads them."""
+    make_folder(folder)
+    for model in evaluation.models:
+        told = read_scores(store, model.scores)
+        for table in evaluation.tables:
+            name = table.benchmark.name
+            answers = {row.index: row.prediction for row in told[name].rows}
+            path = folder / f"{model.name.replace('/', '-')}_{name}.xlsx"
+            write_spreadsheet(path, table.path, answers)
 
 
 def request(asked: Asked, workspace: Path) -> EvaluationRequest:

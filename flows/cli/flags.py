@@ -223,6 +223,13 @@ EvaluationFile = Annotated[
     Path | None,
     typer.Option("--json", help="Also write every answer and number to this file."),
 ]
+Spreadsheets = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write MODEL_BENCHMARK.xlsx files here, which VLMEvalKit's run.py --mode eval "
+        "reads."
+    ),
+]
 HeldOutSeqlen = Annotated[
     int, typer.Option(help="Tokens a sample of the held-out text.", rich_help_panel=DATA)
 ]
