@@ -124,9 +124,11 @@ def _make_variant(
 
     say(f"{variant.name}: exporting to {variant.export.output_dir}")
     wanted = report.completed(report.request(recipe, variant), samples, records)
-    result = find_export(source, wanted) or export_checkpoint(
-        source, records, how, wanted.export, wanted.provenance, store_root
-    )
+    result = find_export(source, wanted)
+    if (missing := result.missing(wanted.export)) is not None:
+        result = result.joined(
+            export_checkpoint(source, records, how, missing, wanted.provenance, store_root)
+        )
     say(f"{variant.name}: verifying the export")
     verification = verify_export(source, records, how, result, compute, store_root)
     _require(verification.problems, result)

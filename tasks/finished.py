@@ -35,19 +35,23 @@ def require_free_or_ours(source: ModelSource, request: ExportRequest) -> None:
 
 
 @task(name="find-export", task_run_name="look for a finished export", persist_result=False)
-def find_export(source: ModelSource, request: ExportRequest) -> ExportResult | None:
-    """Return the export of an earlier run, if it made exactly this one and it is sound.
+def find_export(source: ModelSource, request: ExportRequest) -> ExportResult:
+    """Return what earlier runs have finished of exactly this export, which may be nothing.
+
+    Formats appear one after the other, so a run that was killed between two leaves the first.
 
     Raises:
         OutputExistsError: A folder is there that is not of this request, or is damaged.
     """
     export = request.export
-    folders = {name: export.output_dir / name for name in export.formats}
-    if not any(folder.exists() for folder in folders.values()):
-        return None
-    for folder in folders.values():
+    folders = {
+        name: export.output_dir / name
+        for name in export.formats
+        if (export.output_dir / name).exists()
+    }
+    for name, folder in folders.items():
         if not _tells(folder, source, request.provenance) or inspect(folder).problems:
-            require_absent(export.output_dir, export.formats)
+            require_absent(export.output_dir, (name,))
     return ExportResult(
         variant=str(request.provenance["variant"]),
         folders=folders,

@@ -170,6 +170,20 @@ class ExportResult(Spec):
     seconds: float = Field(ge=0, description="Wall-clock seconds of the export.")
     bytes: int = Field(ge=0, description="Bytes on disk, files shared by both formats once.")
 
+    def missing(self, wanted: ExportSpec) -> ExportSpec | None:
+        """Return what of ``wanted`` is not here; None: nothing."""
+        formats = tuple(kind for kind in wanted.formats if kind not in self.folders)
+        return wanted.model_copy(update={"formats": formats}) if formats else None
+
+    def joined(self, other: "ExportResult") -> "ExportResult":
+        """Return both as one; they have no format in common."""
+        return ExportResult(
+            variant=self.variant,
+            folders=self.folders | other.folders,
+            seconds=self.seconds + other.seconds,
+            bytes=self.bytes + other.bytes,
+        )
+
 
 class FolderChecks(Spec):
     """What reading one exported checkpoint back has shown."""

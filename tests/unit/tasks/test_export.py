@@ -46,6 +46,23 @@ def test_a_run_done_twice_gives_the_same_bytes(world: World, tmp_path: Path) -> 
     assert {name.split("/")[0] for name in folders[0]} == {"auto_round", "auto_gptq"}
 
 
+def test_a_missing_format_is_written_as_if_both_were(world: World, tmp_path: Path) -> None:
+    """What was killed between the two formats is completed to the byte."""
+    plan = world.plan(tmp_path / "store", quantization=NEAREST)
+    records = quantized(plan)
+    exported(plan, records, tmp_path / "out")
+    whole = files_of(tmp_path / "out")
+    for kind in ("auto_gptq", "auto_round"):
+        shutil.rmtree(tmp_path / "out" / kind)
+        export = ExportSpec(output_dir=tmp_path / "out", formats=(kind,))
+
+        export_checkpoint.fn(
+            plan.source, records, NEAREST, export, {"variant": "test"}, plan.store_root
+        )
+
+        assert files_of(tmp_path / "out") == whole
+
+
 def test_side_files_are_copied_byte_for_byte(world: World, tmp_path: Path) -> None:
     """Tokenizer, preprocessor and templates are the source's own, in both formats."""
     plan = world.plan(tmp_path / "store", quantization=NEAREST)

@@ -37,15 +37,35 @@ def test_a_finished_export_of_this_request_is_taken(
     """A run that was stopped after it goes on behind it."""
     found = find_export.fn(source, request_)
 
-    assert found is not None
     assert (found.variant, set(found.folders)) == ("pile", {"auto_gptq"})
+    assert found.missing(request_.export) is None
     require_free_or_ours(source, request_)
 
 
 def test_nothing_there_is_nothing_found(source: ModelSource, tmp_path: Path) -> None:
-    """The export is to be made."""
+    """The export is to be made, all of it."""
     export = ExportSpec(output_dir=tmp_path / "none")
-    assert find_export.fn(source, ExportRequest(export=export, provenance=TOLD)) is None
+
+    found = find_export.fn(source, ExportRequest(export=export, provenance=TOLD))
+
+    assert found.folders == {}
+    assert found.missing(export) == export
+
+
+def test_one_format_of_two_is_taken_and_the_other_is_missing(
+    source: ModelSource, request_: ExportRequest
+) -> None:
+    """A run that was killed between two renames left the first; only the second is written."""
+    both = request_.export.model_copy(update={"formats": ("auto_round", "auto_gptq")})
+
+    found = find_export.fn(source, ExportRequest(export=both, provenance=TOLD))
+
+    missing = found.missing(both)
+    assert missing is not None
+    assert (set(found.folders), missing.formats) == ({"auto_gptq"}, ("auto_round",))
+    other = found.model_copy(update={"folders": {"auto_round": both.output_dir}, "bytes": 5})
+    assert set(found.joined(other).folders) == {"auto_round", "auto_gptq"}
+    assert found.joined(other).bytes == found.bytes + 5
 
 
 @pytest.mark.parametrize("key", ["variant", "blocks"])
