@@ -70,7 +70,8 @@ InfraError
 │   │   ├── CorruptLogError     a line is damaged, or answers something a second time
 │   │   └── LogInUseError       another process is writing it
 │   ├── TokenizerDiffersError   a checkpoint makes other tokens of a prompt than its baseline
-│   ├── UnloadableCheckpointError  a checkpoint's tensors are not those that its model has
+│   ├── UnloadableCheckpointError  its tensors are not its model's, or cannot be unpacked
+│   ├── NonFinitePredictionsError  a model's predictions are not numbers
 │   └── ComparisonError         two results cannot be put side by side
 │       ├── DifferentTasksError  they are of other benchmarks
 │       ├── DifferentRulesError  they are counted by other rules
@@ -296,7 +297,11 @@ class TokenizerDiffersError(EvaluationError):
 
 
 class UnloadableCheckpointError(EvaluationError):
-    """A checkpoint's tensors are not those that its model has."""
+    """A checkpoint's tensors are not those that its model has, or cannot be unpacked."""
+
+
+class NonFinitePredictionsError(EvaluationError):
+    """A model's predictions are not numbers, so nothing can be compared with them."""
 
 
 class EngineError(EvaluationError):

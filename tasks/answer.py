@@ -9,10 +9,9 @@ model, takes it without loading the model at all.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
-import torch
-import transformers
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -30,8 +29,13 @@ from tasks.progress import AnswerEvent, emit_answers
 from tasks.specs import ComputeSpec, Spec
 from tasks.subjects import OpenSubject, open_subject
 
-NOT_OF_THE_ANSWERS = {"names", "source", "rules", "shards", "parallel", "batch_size", "limit"}
+NOT_OF_THE_ANSWERS = {
+    "names", "source", "rules", "shards", "parallel", "batch_size", "limit", "fidelity_prompts",
+}  # fmt: skip
 """Settings that change no answer, or that the questions themselves tell."""
+
+RUNS_ON = ("torch", "transformers")
+"""Packages whose versions may move an answer; vLLM's own moves those that it gives."""
 
 
 class Shard(Spec):
@@ -103,12 +107,14 @@ class _Worker:
         table = open_table(ref, images=True, limit=asked.limit)
         questions = in_shard(table.questions, shard.number, asked.shards)
         wanted = requests(table, questions, asked)
-        self.opened = self.opened or open_subject(shard.subject.source.path, asked, shard.compute)
-        engine = self.opened.engine(generation(table, asked))
-        keys = answer_keys(shard.subject.source.digest, engine.identity, wanted)
         folder = self.store.root / "answers" / shard.subject.source.digest
         name = f"{ref.benchmark.name}-{shard.number + 1}-of-{asked.shards}"
-        with open_log(folder, name) as log:
+        with open_log(folder, name) as log:  # first: who finds another run here loads no model
+            self.opened = self.opened or open_subject(
+                shard.subject.source.path, asked, shard.compute
+            )
+            engine = self.opened.engine(generation(table, asked))
+            keys = answer_keys(shard.subject.source.digest, engine.identity, wanted)
             told = answer_all(engine, wanted, keys, log, _teller(shard, ref, started))
         made = AnswersRef(
             benchmark=ref.benchmark.name,
@@ -125,6 +131,7 @@ class _Worker:
 def _fingerprint(shard: Shard, table: TableRef) -> str:
     """Return what decides the answers to a table, and nothing else."""
     place, asked = place_of(shard.compute), shard.asked
+    packages = (*RUNS_ON, "vllm") if asked.engine == "vllm" else RUNS_ON
     parts: dict[str, Json] = {
         "step": "answers",
         "model": shard.subject.source.digest,
@@ -133,9 +140,16 @@ def _fingerprint(shard: Shard, table: TableRef) -> str:
         "questions": [asked.limit, shard.number, asked.shards],
         "asked": asked.model_dump(mode="json", exclude=NOT_OF_THE_ANSWERS),
         "place": f"{place.device.type} {place.dtype}",
-        "versions": [torch.__version__, transformers.__version__],
+        "versions": [_version(name) for name in packages],
     }
     return fingerprint(parts)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None  # whoever needs it will say so
 
 
 def _teller(shard: Shard, table: TableRef, started: float) -> Callable[[Progress], None]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from infra.errors import NonFinitePredictionsError
 from infra.store import FolderStore
 from tasks.contest import Entrant, Nearest, Outcome, Reading, Stored, compete
 from tasks.divergence import divergence
@@ -38,6 +39,7 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         A report by the name of the candidate; empty where there is nothing to compare on.
 
     Raises:
+        NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
     store = FolderStore(plan.store_root)
@@ -50,6 +52,8 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         entrants = _entrants(plan, source)
         budget = budget_of(plan.compute, Path(scratch), chains=1 + len(entrants))
         outcomes = dict(compete(source, entrants, (*text, *prompts), budget))
+    for name, outcome in outcomes.items():
+        _require_numbers(name, outcome)
     return {
         each.name: _report(outcomes[each.name], _rival(each.source.path, outcomes), len(text))
         for each in plan.candidates
@@ -85,6 +89,21 @@ def _entrants(plan: FidelityPlan, source: OpenModel) -> Mapping[str, Entrant]:
 def _rival(folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome | None:
     """Return round-to-nearest on the candidate's own grid."""
     return outcomes[_NEAREST + str(open_export(folder).grid)] if is_quantized(folder) else None
+
+
+def _require_numbers(name: str, outcome: Outcome) -> None:
+    """Refuse predictions that would make every number of a report NaN."""
+    source_is_sound = all(bool(each.nll_reference_T.isfinite().all()) for each in outcome.samples)
+    if source_is_sound and all(bool(each.kl_T.isfinite().all()) for each in outcome.samples):
+        return
+    broken = (n for n, sqnr in enumerate(outcome.sqnr_db) if math.isnan(sqnr) or sqnr == -math.inf)
+    first = next(broken, None)
+    where = "in its output head" if first is None else f"from block {first} on"
+    raise NonFinitePredictionsError(
+        f"{name if source_is_sound else 'The 16-bit model'} gives predictions that are not "
+        f"numbers, {where}. Either its weights are damaged, or its activations do not fit the "
+        "precision: compute in float32 to tell which."
+    )
 
 
 def _report(mine: Outcome, rival: Outcome | None, texts: int) -> FidelityReport:

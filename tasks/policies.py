@@ -13,7 +13,10 @@ from infra.errors import DownloadError, HubUnreachableError, LogInUseError
 
 NETWORK_BACKOFF: list[float] = [1, 10, 60]  # seconds before each retry of a network call
 
-LOCK_BACKOFF: list[float] = [60.0] * 50  # as many as Prefect takes: another run has the questions
+LOCK_BACKOFF: list[float] = [5.0, 10.0, 20.0, 30.0, *[60.0] * 26, *[300.0] * 20]
+"""Seconds before each look whether another run is done with the questions: two hours in all, in as
+many looks as Prefect takes.
+"""
 
 
 async def network_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:

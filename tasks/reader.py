@@ -4,20 +4,23 @@ The names are the source's, so that a checkpoint under test takes the place of t
 everywhere: only where the tensors come from differs.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from infra.errors import UnloadableCheckpointError
+from infra.models.source import read_config
 from infra.models.tensors import TensorIndex
 from quantcore.grid import IntGrid, QuantizedWeight, dequantize
 from quantcore.packing import PackedWeight, unpack
 
 PACKED = PackedWeight._fields
 GROUP_INDEX = "g_idx"
+METHODS = ("auto-round", "gptq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,33 @@ def open_export(folder: Path) -> ExportedTensors:
     """Open an exported folder.
 
     Raises:
+        UnloadableCheckpointError: It is packed in a way that is not read here.
         InfraError: Its weights are missing or damaged.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    asked = config["quantization_config"]
-    grid = IntGrid(bits=asked["bits"], group_size=asked["group_size"], symmetric=asked["sym"])
+    told = read_config(folder).get("quantization_config")
+    why = _strange(told) if isinstance(told, dict) else "config.json does not say how it is packed"
+    if not isinstance(told, dict) or why is not None:
+        raise UnloadableCheckpointError(
+            f"{folder} cannot be unpacked by our own reader: {why}. It reads what Roundhouse "
+            "exports, and other checkpoints in those two formats (auto-round with GPTQ's packing, "
+            "and gptq, without act-order). Score another kind with the loader 'client' and without "
+            "a baseline, where what reads it is installed."
+        )
+    grid = IntGrid(bits=told["bits"], group_size=told["group_size"], symmetric=told["sym"])
     return ExportedTensors(TensorIndex.open(folder), grid)
+
+
+def _strange(told: dict[str, Any]) -> str | None:
+    """Say what in a ``quantization_config`` would make its words mean something else."""
+    wanted: dict[str, tuple[object, ...]] = {
+        "quant_method": METHODS,
+        "bits": (2, 3, 4, 8),
+        "sym": (True, False),
+        "packing_format": (None, "auto_round:auto_gptq"),
+        "checkpoint_format": (None, "gptq"),
+        "desc_act": (None, False),
+    }
+    wrong = [f"{key} is {told.get(key)!r}" for key in wanted if told.get(key) not in wanted[key]]
+    if not isinstance(told.get("group_size"), int):
+        wrong.append(f"group_size is {told.get('group_size')!r}")
+    return ", ".join(wrong) or None

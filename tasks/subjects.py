@@ -51,7 +51,7 @@ def check_tokenizers(baseline: Subject | None, candidates: tuple[Subject, ...]) 
 
 def is_quantized(folder: Path) -> bool:
     """Whether a folder's config.json tells of packed weights."""
-    return "quantization_config" in read_config(folder)
+    return bool(read_config(folder).get("quantization_config"))
 
 
 def learned_nothing(folder: Path) -> bool:
