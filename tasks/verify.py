@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -31,7 +31,7 @@ from quantcore.activations import Budget
 from quantcore.grid import IntGrid
 from tasks.codes import read_codes
 from tasks.engine import OpenModel, budget_of, grid_of, open_model, torch_threads
-from tasks.reader import ExportedTensors, open_export
+from tasks.reader import GROUP_INDEX, ExportedTensors, open_export
 from tasks.specs import (
     BlockRecord,
     ComputeSpec,
@@ -72,8 +72,9 @@ def verify_export(
         engine = open_model(source.path, compute)
         prompts = verification_prompts(source.path)
         expected = list(stream_logits(engine, prompts, codes_of, budget))
+        known: dict[frozenset[int], _Inside] = {}
         folders = {
-            kind: _check(folder, grid, engine, codes_of, expected, budget)
+            kind: _check(folder, grid, engine, _Look(codes_of, expected, budget, known))
             for kind, folder in result.folders.items()
         }
     return VerifyReport(folders=folders, seconds=time.perf_counter() - started)
@@ -89,19 +90,30 @@ def verification_prompts(folder: Path) -> tuple[Sample, Sample]:
     return text, image
 
 
-def _check(
-    folder: Path,
-    grid: IntGrid,
-    engine: OpenModel,
-    codes_of: CodesOf,
-    expected: Sequence[Tensor],
-    budget: Budget,
-) -> FolderChecks:
+class _Inside(NamedTuple):
+    """What the tensors of a folder have shown."""
+
+    codes_equal: bool
+    text_logit_error: float | None
+    image_logit_error: float | None
+    changed: tuple[str, ...]
+
+
+class _Look(NamedTuple):
+    """What tensors are compared with, and what is known of files that were looked at."""
+
+    codes_of: CodesOf
+    expected: Sequence[Tensor]
+    budget: Budget
+    known: dict[frozenset[int], _Inside]
+
+
+def _check(folder: Path, grid: IntGrid, engine: OpenModel, look: _Look) -> FolderChecks:
     """Check one folder: its papers, and where they let it be read, all that it holds."""
-    look = inspect(folder)
-    other_grid = _other_grid(look, grid)
+    papers = inspect(folder)
+    other_grid = _other_grid(papers, grid)
     checks = FolderChecks(
-        quantized_modules=look.quantized_modules,
+        quantized_modules=papers.quantized_modules,
         expected_modules=len(_quantized(engine)),
         missing_keys=(),
         unexpected_keys=(),
@@ -110,41 +122,66 @@ def _check(
         text_logit_error=None,
         image_logit_error=None,
         logit_tolerance=TOLERANCE[engine.place.dtype],
-        faults=(*look.problems, *other_grid),
+        faults=(*papers.problems, *other_grid),
     )
-    if other_grid or not (look.files_agree and look.modules_agree):
+    if other_grid or not (papers.files_agree and papers.modules_agree):
         return checks
+    tensors = open_export(folder)
+    keys = keys_of(folder, {name: tensors.shape(name) for name in tensors.names})
+    inside = _look_inside(folder, tensors, engine, look, sound=not keys.wrong)
     return checks.model_copy(
-        update=_look_inside(folder, engine, codes_of, expected, budget)
-        | {"faults": (*checks.faults, *_changed(engine, open_export(folder)))}
+        update={
+            "missing_keys": keys.missing,
+            "unexpected_keys": keys.unexpected,
+            "mismatched_keys": keys.mismatched,
+            "codes_equal": inside.codes_equal,
+            "text_logit_error": inside.text_logit_error,
+            "image_logit_error": inside.image_logit_error,
+            "faults": (*checks.faults, *inside.changed),
+        }
     )
 
 
 def _look_inside(
-    folder: Path,
-    engine: OpenModel,
-    codes_of: CodesOf,
-    expected: Sequence[Tensor],
-    budget: Budget,
-) -> dict[str, Any]:
-    """Return what codes, names and logits of a readable folder have shown, as fields of checks."""
-    tensors = open_export(folder)
-    shapes = {name: tensors.shape(name) for name in tensors.names}
-    keys = keys_of(folder, shapes)
-    text, image = None, None
-    if not keys.wrong:
-        whole = sum(map(math.prod, shapes.values())) * engine.place.dtype.itemsize
-        run = _client_logits if whole <= WHOLE_MODEL_BYTES else _streamed_logits
-        found = run(folder, OpenModel(tensors, engine.family, engine.place), budget)
-        text, image = map(_distance, found, expected)
-    return {
-        "missing_keys": keys.missing,
-        "unexpected_keys": keys.unexpected,
-        "mismatched_keys": keys.mismatched,
-        "codes_equal": _codes_equal(tensors, range(engine.family.blocks), codes_of),
-        "text_logit_error": text,
-        "image_logit_error": image,
-    }
+    folder: Path, tensors: ExportedTensors, engine: OpenModel, look: _Look, *, sound: bool
+) -> _Inside:
+    """Compare codes, other tensors and logits.
+
+    Both formats share their files by hard links; the same files under a second name need no second
+    look, as long as all keys are found.
+    """
+    files = _files_of(folder, tensors)
+    if sound and files in look.known:
+        return look.known[files]
+    text, image = _logit_errors(folder, tensors, engine, look) if sound else (None, None)
+    inside = _Inside(
+        codes_equal=_codes_equal(tensors, range(engine.family.blocks), look.codes_of),
+        text_logit_error=text,
+        image_logit_error=image,
+        changed=tuple(_changed(engine, tensors)),
+    )
+    if sound:
+        look.known[files] = inside
+    return inside
+
+
+def _files_of(folder: Path, tensors: ExportedTensors) -> frozenset[int]:
+    """Return the inodes of the files that hold what is compared: all but group indices."""
+    names = (name for name in tensors.index.names if not name.endswith(f".{GROUP_INDEX}"))
+    shards = {tensors.index.shard_of(name) for name in names}
+    return frozenset((folder / shard).stat().st_ino for shard in shards)
+
+
+def _logit_errors(
+    folder: Path, tensors: ExportedTensors, engine: OpenModel, look: _Look
+) -> tuple[float, float]:
+    """Return the distances of both prompts' logits from the engine's own."""
+    weights = sum(math.prod(tensors.shape(name)) for name in tensors.names)
+    whole = weights * engine.place.dtype.itemsize
+    run = _client_logits if whole <= WHOLE_MODEL_BYTES else _streamed_logits
+    found = run(folder, OpenModel(tensors, engine.family, engine.place), look.budget)
+    text, image = map(_distance, found, look.expected)
+    return text, image
 
 
 def _quantized(engine: OpenModel) -> frozenset[str]:
