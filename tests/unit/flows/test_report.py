@@ -6,7 +6,9 @@ from flows import recipefile, report
 from flows.recipe import Recipe
 from flows.results import VariantResult
 from infra.store import ArtifactRef
-from tasks.specs import BlockRecord, CalibrationRef, ExportResult, TextFidelity, VerifyReport
+from tasks.evalspecs import FidelityReport
+from tasks.specs import BlockRecord, CalibrationRef, ExportResult, VerifyReport
+from tests.support.evaluations import a_divergence, a_run, an_evaluation
 
 REF = ArtifactRef(uri="cas/x", sha256="0" * 64)
 LEARNED = BlockRecord(
@@ -20,9 +22,6 @@ LEARNED = BlockRecord(
     seconds=12.34,
     peak_bytes=3 << 20,
     reused=False,
-)
-FIDELITY = TextFidelity(
-    tokens=10, perplexity_16bit=7.0, perplexity_int4=7.25, mean_kl=0.0125, top1_agreement=0.975
 )
 
 
@@ -38,16 +37,15 @@ def recipe_in(folder: Path) -> Recipe:
     return recipefile.load("demo", overrides)
 
 
-def variant(fidelity: TextFidelity | None) -> VariantResult:
+def variant(name: str) -> VariantResult:
     """Return a small result."""
     return VariantResult(
-        name="pile",
+        name=name,
         blocks=(LEARNED,),
         export=ExportResult(
             variant="pile", folders={"auto_gptq": Path("out/auto_gptq")}, seconds=1, bytes=5 << 20
         ),
         verification=VerifyReport(folders={}),
-        fidelity=fidelity,
     )
 
 
@@ -84,12 +82,15 @@ def test_artifact_keys_are_what_prefect_takes() -> None:
 def test_the_summary_shows_fidelity_folders_and_what_was_not_run() -> None:
     """A table to judge by."""
     recipe = recipefile.load("qwen2-vl-7b-instruct")
-    text = report.summary(recipe, [variant(FIDELITY), variant(None)])
+    near = FidelityReport(text=a_divergence(mean_kl=0.0125))
+    known = an_evaluation({"pile": None, "llava": None}, fidelity={"pile": near})
+    result = a_run(known, variants=(variant("pile"), variant("llava")))
+    text = report.summary(recipe, result)
 
     assert "| pile | 7.000 | 7.250 | 0.01250 | 97.50% | 5.0 |" in text
-    assert "| pile | - | - | - | - | 5.0 |" in text
+    assert "| llava | - | - | - | - | 5.0 |" in text
     assert "`out/auto_gptq`" in text
-    assert "benchmarks, publish" in text
+    assert text.endswith("Not carried out by this version: publish.\n")
 
 
 def test_provenance_names_no_machine_and_no_folder(tmp_path: Path) -> None:
