@@ -6,6 +6,7 @@ nothing that differs between two runs of the same: no times, no paths.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -19,8 +20,6 @@ from infra.store import FolderStore
 from tasks.evalspecs import FidelityReport
 from tasks.score import read_scores
 from tasks.specs import Spec
-
-FORMAT = 1
 
 
 class TableFacts(Spec):
@@ -55,7 +54,7 @@ class VariantJudgement(Spec):
 class EvaluationDocument(Spec):
     """All of an evaluation."""
 
-    format: int = Field(default=FORMAT, description="Layout of this file.")
+    format: Literal[1] = Field(default=1, description="Layout of this file.")
     baseline: str | None = Field(description="Name of the 16-bit model, if there was one.")
     tables: tuple[TableFacts, ...] = Field(description="The benchmarks.")
     models: tuple[ModelResult, ...] = Field(description="The 16-bit model first.")

@@ -1,4 +1,4 @@
-"""Evaluations for tests: verdicts of the real gate on small comparisons, with answers in a store."""
+"""Evaluations for tests: the real gate's verdicts on small comparisons, and scores in a store."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +11,8 @@ from flows.results import (
     VariantResult,
 )
 from infra.evaluation.benchmark import Benchmark
-from infra.evaluation.comparison import compare
 from infra.evaluation.compared import Comparison
+from infra.evaluation.comparison import compare
 from infra.evaluation.gate import judge
 from infra.evaluation.scored import Scored
 from infra.models.source import ModelSource
