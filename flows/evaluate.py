@@ -154,8 +154,28 @@ def evaluate_models(plan: EvaluationPlan) -> Evaluation:
 
 
 def _examined(plan: EvaluationPlan, asked: BenchmarksSpec) -> tuple[ModelAnswers, ...]:
-    """Let every model answer, all shards of all models as tasks side by side, and count."""
-    shards = [
+    """Let every model answer, all shards of all models as tasks side by side, and count.
+
+    Models of one digest are one model, and answer once.
+    """
+    different: dict[str, Subject] = {}
+    for subject in plan.subjects:
+        different.setdefault(subject.source.digest, subject)
+    under_way = {
+        digest: [answer_benchmarks.submit(shard) for shard in _shards(plan, asked, subject)]
+        for digest, subject in different.items()
+    }
+    answered = {
+        digest: [future.result() for future in futures] for digest, futures in under_way.items()
+    }
+    return tuple(
+        _counted(plan, asked, subject, answered[subject.source.digest]) for subject in plan.subjects
+    )
+
+
+def _shards(plan: EvaluationPlan, asked: BenchmarksSpec, subject: Subject) -> list[Shard]:
+    """Cut what one model is asked into tasks."""
+    return [
         Shard(
             subject=subject,
             tables=plan.tables,
@@ -164,15 +184,8 @@ def _examined(plan: EvaluationPlan, asked: BenchmarksSpec) -> tuple[ModelAnswers
             number=number,
             store_root=plan.store_root,
         )
-        for subject in plan.subjects
         for number in range(asked.shards)
     ]
-    under_way = [answer_benchmarks.submit(shard) for shard in shards]
-    answered = [future.result() for future in under_way]
-    return tuple(
-        _counted(plan, asked, subject, answered[place * asked.shards : (place + 1) * asked.shards])
-        for place, subject in enumerate(plan.subjects)
-    )
 
 
 def _counted(

@@ -20,6 +20,7 @@ REPO_ID = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
 REF_NAME = r"^[A-Za-z0-9][\w.-]*$"
 DEMO_MODEL = "packaged:demo"
 ROUND_TO_NEAREST = "rtn"
+COLUMNS = ("16bits", "task")  # of the table in which each variant has one, too
 
 
 class ModelSpec(Spec):
@@ -115,6 +116,9 @@ class Recipe(Spec):
         names = [spec.name for spec in self.calibration]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             msg = f"calibration names {', '.join(twice)} twice; each set is one variant"
+            raise ValueError(msg)
+        if taken := sorted(set(COLUMNS).intersection(names)):
+            msg = f"calibration is called {taken[0]}, as another column of the results is"
             raise ValueError(msg)
         if self.quantization.iters > 0 and not names:
             msg = (

@@ -10,7 +10,7 @@ from flows.errors import EvaluationFileError
 from flows.evaluation_file import ModelResult, read_model
 from infra.evaluation.comparison import compare
 from infra.evaluation.gate import judge
-from infra.evaluation.tables import results
+from infra.evaluation.tables import BASELINE, TASK, results
 from infra.files import write_atomically
 
 
@@ -31,13 +31,20 @@ def run(baseline: str, candidate: str, json: Path | None) -> Exit:
     console = Console(soft_wrap=True, highlight=False)
     engine = str(one.engine.get("engine", "whoever recorded the answers"))
     judging.show_results(
-        results({other.name: compared}, engine=engine), f"{one.name} and {other.name}", console
+        results({_column(other.name, candidate): compared}, engine=engine),
+        f"{one.name} and {other.name}",
+        console,
     )
     for finding in judge(compared, None).reasons:
         console.print(f"{finding.outcome}: {finding.words}", markup=False)
     if json is not None:
         write_atomically(json, (compared.model_dump_json(indent=1) + "\n").encode())
     return Exit.OK
+
+
+def _column(name: str, argument: str) -> str:
+    """Return what the candidate's column is called; the first two have their names already."""
+    return Path(argument).name if name in (BASELINE, TASK) else name
 
 
 def _read(named: str) -> ModelResult:

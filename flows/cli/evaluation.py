@@ -18,8 +18,11 @@ from flows.evaluation_file import as_json, document
 from flows.recipe import ModelSpec
 from flows.results import Evaluation
 from infra.calibration.spec import CalibrationSpec
+from infra.evaluation.catalog import named
 from infra.evaluation.fetch import benchmarks_at
+from infra.evaluation.rules import rule_set
 from infra.evaluation.spreadsheet import write_spreadsheet
+from infra.evaluation.tables import TASK
 from infra.files import make_folder, write_atomically
 from infra.store import FolderStore
 from tasks.evalspecs import BenchmarksSpec
@@ -88,7 +91,15 @@ def request(asked: Asked, workspace: Path) -> EvaluationRequest:
 
     Raises:
         RecipeError: A flag does not say what it must.
+        UnknownRulesError: There are no rules of that name.
+        UnknownBenchmarkError: There is no benchmark of that name.
     """
+    rule_set(asked.answering["rules"])
+    if asked.spreadsheets is not None and asked.answering["limit"] is not None:
+        raise RecipeError(
+            "--spreadsheets needs the answers to all rows, because VLMEvalKit would take a part "
+            f"for the whole. Leave --limit {asked.answering['limit']} out, or write --json alone."
+        )
     names = _tasks(asked, workspace)
     source, nsamples, seqlen = asked.held_out
     text = None if source is None else held_out(source, nsamples, seqlen)
@@ -105,21 +116,28 @@ def request(asked: Asked, workspace: Path) -> EvaluationRequest:
             compute=ComputeSpec(**asked.compute),
         )
     except ValidationError as error:
-        told = "; ".join(
-            f"--{'.'.join(map(str, e['loc']))}: {e['msg']}".replace("_", "-")
-            for e in error.errors()
-        )
+        told = "; ".join(f"{_flag(e['loc'])}: {e['msg']}" for e in error.errors())
         raise RecipeError(
             f"The flags do not fit: {told}. See roundhouse evaluate --help."
         ) from error
 
 
+def _flag(place: Sequence[int | str]) -> str:
+    """Return the flag behind a field."""
+    field = str(place[0])
+    return "--tasks" if field == "names" else f"--{field.replace('_', '-')}"
+
+
 def titles(checkpoints: Sequence[str]) -> tuple[str, ...]:
-    """Return the shortest ends of the paths that tell the checkpoints apart."""
-    parts = [Path(each).parts for each in checkpoints]
+    """Return the shortest ends of the paths that tell the checkpoints apart.
+
+    Raises:
+        RecipeError: One of them is named twice.
+    """
+    parts = [Path(each).absolute().parts for each in checkpoints]
     for length in range(1, max(map(len, parts)) + 1):
         ends = tuple("/".join(each[-length:]) for each in parts)
-        if len(set(ends)) == len(ends) and BASELINE not in ends:
+        if len(set(ends)) == len(ends) and not {BASELINE, TASK}.intersection(ends):
             return ends
     raise RecipeError(
         f"The checkpoints {', '.join(checkpoints)} are not different ones. Name each of them once."
@@ -128,9 +146,10 @@ def titles(checkpoints: Sequence[str]) -> tuple[str, ...]:
 
 def _tasks(asked: Asked, workspace: Path) -> tuple[str, ...]:
     """Return the benchmarks that are asked for: those named, or all that the folder has."""
-    if asked.tasks is not None:
-        return tuple(name.strip() for name in asked.tasks.split(",") if name.strip())
     known = benchmarks_at(asked.benchmarks, workspace / "store" / "benchmarks")
+    if asked.tasks is not None:
+        names = (name.strip() for name in asked.tasks.split(","))
+        return tuple(named(name, known).name for name in names if name)
     folder = Path(asked.benchmarks).expanduser()
     there = tuple(name for name in known if (folder / f"{name}.tsv").is_file())
     if not there:

@@ -24,6 +24,7 @@ from infra.errors import (
     OutputExistsError,
     StorageError,
     StoreError,
+    UnknownBenchmarkError,
     UnknownRulesError,
 )
 from quantcore.errors import GridError, QuantcoreError, ScheduleError, ScratchSpaceError
@@ -46,7 +47,10 @@ class Exit(enum.IntEnum):
 
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
     (
-        (RecipeError, GridError, ScheduleError, UnknownRulesError, BenchmarkKindError),
+        (
+            *(RecipeError, GridError, ScheduleError),
+            *(UnknownRulesError, UnknownBenchmarkError, BenchmarkKindError),
+        ),
         Exit.USAGE,
     ),
     (VerificationError, Exit.VERIFICATION),

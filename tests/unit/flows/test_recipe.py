@@ -11,6 +11,7 @@ from flows import recipefile
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 from infra.demo import MODEL_DIR
+from infra.evaluation.tables import BASELINE, TASK
 
 FIELDS = """
 benchmarks benchmarks.batch_size benchmarks.engine benchmarks.fidelity_prompts
@@ -109,6 +110,14 @@ def test_two_sets_of_one_name_are_refused() -> None:
     sets = document_of()["calibration"] * 2
     with pytest.raises(RecipeError, match="calibration names t twice"):
         recipefile.check(document_of(calibration=sets), "here")
+
+
+@pytest.mark.parametrize("name", [BASELINE, TASK])
+def test_a_variant_cannot_have_the_name_of_another_column(name: str) -> None:
+    """It would be found out after hours, when the table of results is made."""
+    text = document_of()["calibration"][0] | {"name": name}
+    with pytest.raises(RecipeError, match=f"calibration is called {name}, as another column"):
+        recipefile.check(document_of(calibration=[text]), "here")
 
 
 def test_learning_without_samples_is_refused() -> None:

@@ -10,8 +10,18 @@ from prefect.exceptions import TerminationSignal
 
 from flows.cli import exits, pages
 from flows.cli.exits import Exit
-from flows.errors import RecipeError, ServerError, VerificationError
-from infra.errors import DiskFullError, OutputExistsError, TooFewSamplesError, UnknownRevisionError
+from flows.errors import EvaluationFileError, RecipeError, ServerError, VerificationError
+from infra.errors import (
+    ChecksumError,
+    DifferentRowsError,
+    DiskFullError,
+    OutputExistsError,
+    TokenizerDiffersError,
+    TooFewSamplesError,
+    UnknownBenchmarkError,
+    UnknownRevisionError,
+    UnknownRulesError,
+)
 from quantcore.errors import GroupSizeError, NonFiniteWeightError
 
 
@@ -35,6 +45,12 @@ def raising(error: BaseException) -> Callable[[], Exit]:
         (DiskFullError("x"), Exit.ENVIRONMENT),
         (OutputExistsError("x"), Exit.ENVIRONMENT),
         (ServerError("x"), Exit.ENVIRONMENT),
+        (UnknownRulesError("x"), Exit.USAGE),
+        (UnknownBenchmarkError("x"), Exit.USAGE),
+        (TokenizerDiffersError("x"), Exit.INPUT),
+        (DifferentRowsError("x"), Exit.INPUT),
+        (EvaluationFileError("x"), Exit.INPUT),
+        (ChecksumError("x"), Exit.ENVIRONMENT),
         (OSError(errno.EIO, "x"), Exit.ENVIRONMENT),
         (KeyError("x"), Exit.BUG),
     ],

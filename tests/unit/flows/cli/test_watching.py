@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from flows.cli import watching
-from tasks.progress import LOGGER_NAME, ProgressEvent, emit, say
+from tasks.progress import LOGGER_NAME, AnswerEvent, ProgressEvent, emit, emit_answers, say
 
 EVENT = ProgressEvent(variant="pile", block=1, blocks=6, iteration=50, iters=200, loss=0.0123)
+ANSWERS = AnswerEvent("16bits", "POPE", total=90, reused=30, computed=15, seconds=6.0)
 
 
 def watch(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -63,6 +64,30 @@ def test_a_bar_runs_over_all_blocks_of_its_variant() -> None:
     assert [(task.description, task.completed, task.total) for task in bars.tasks] == [
         ("pile", 250, 1200),
         ("llava", 250, 1200),
+    ]
+
+
+def test_answers_are_told_with_their_rate_and_the_time_left() -> None:
+    """What was on record is done, but says nothing about the speed."""
+    console, target = watch(terminal=True)
+    with watching.watched(console, verbose=False):
+        emit_answers(ANSWERS)
+
+    assert "16bits: POPE" in target.getvalue()
+    assert "45 of 90 answers, 2.5 a second" in target.getvalue()
+    assert "left" in target.getvalue()
+
+
+def test_each_model_and_benchmark_has_a_bar_of_its_own() -> None:
+    """Models answer side by side."""
+    bars = Progress(console=Console(file=io.StringIO()))
+    handler = watching.BarHandler(bars)
+    for subject in ("16bits", "pile", "16bits"):
+        handler.emit(logging.makeLogRecord({"event": ANSWERS._replace(subject=subject)}))
+
+    assert [(task.description, task.completed, task.total) for task in bars.tasks] == [
+        ("16bits: POPE", 45, 90),
+        ("pile: POPE", 45, 90),
     ]
 
 
