@@ -112,7 +112,7 @@ def test_a_picture_without_token_types_is_refused(
 
 
 def test_a_block_reads_its_own_tensors_alone(tiny_model: Path, family: Qwen2VL) -> None:
-    """One block of memory: nothing of another block is read, and the skeleton holds nothing."""
+    """One block of memory: nothing of another block is read, and no weight is there twice."""
     tensors = Watched(tiny_model)
 
     block = family.block(tensors, 1, CPU)
@@ -120,7 +120,10 @@ def test_a_block_reads_its_own_tensors_alone(tiny_model: Path, family: Qwen2VL) 
     assert {name.split(".")[2] for name in tensors.read} == {"1"}
     assert tuple(block.linears) == tuple(f"model.layers.1.{name}.weight" for name in LINEARS)
     assert {weight.dtype for weight in block.linears.values()} == {torch.bfloat16}
-    assert {p.dtype for p in block.layer.parameters()} == {torch.float32}
+    of_layer = {f"{block.prefix}{name}": p for name, p in block.layer.named_parameters()}
+    for name, weight in block.linears.items():
+        assert of_layer.pop(name).data_ptr() == weight.data_ptr()
+    assert {p.dtype for p in of_layer.values()} == {torch.float32}
     assert not any(p.is_meta or p.requires_grad for p in block.layer.parameters())
 
 
