@@ -31,8 +31,9 @@ test-peers: .venv/installed .venv-peers/installed  ## the real clients load two 
 test-vlmeval: .venv/installed .venv-vlmeval/installed  ## our scores against VLMEvalKit's own
 	@$(BIN)/python -m pytest -q tests/vlmeval
 
-bench: .venv/installed  ## prints; reports that are kept are in benchmarks/results
-	@for script in benchmarks/*.py; do echo "$(BIN)/python $$script --help"; done
+bench: .venv/installed  ## a minute's look; the reports that are kept are in benchmarks/results
+	@$(BIN)/python -m benchmarks.answers --repeats 1 --limit 60
+	@echo "Longer ones, each with --help: benchmarks.answers, benchmarks.peer_comparison, benchmarks.memory_7b"
 
 ui: .venv/installed  ## the Prefect server with the pages of all runs
 	@$(BIN)/roundhouse ui
