@@ -196,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "memory-7b")
+    parser.add_argument("--only", choices=("nearest", "learned"), help="one of the two runs")
     parser.add_argument("--hardware", default=f"{os.cpu_count()}-core-cpu")
     parser.add_argument("--date", default=dt.datetime.now(dt.UTC).date().isoformat())
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results")
@@ -203,9 +204,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         text = write_text_set(Path(data) / "text.jsonl", count=16, seed=5)
         learned = ["--calibration", str(text), "--iters", "1", "--nsamples", "2", "--seqlen", "64"]
+        wanted = {
+            "nearest": ("Round to nearest", ["--iters", "0"]),
+            "learned": ("One iteration of SignRound", learned),
+        }
         runs = [
-            measure("Round to nearest", asked.model, asked.work, ["--iters", "0"]),
-            measure("One iteration of SignRound", asked.model, asked.work, learned),
+            measure(title, asked.model, asked.work, flags)
+            for name, (title, flags) in wanted.items()
+            if asked.only in (None, name)
         ]
     report = page(runs, asked.model, asked.hardware, asked.date)
     path = asked.out / f"memory-7b_{asked.hardware}_{asked.date}.md"
