@@ -78,7 +78,7 @@ def document(
             ModelResult(
                 name=model.name,
                 digest=model.digest,
-                engine=model.answers[0].engine if model.answers else {},
+                engine=dict(sorted(model.answers[0].engine.items())) if model.answers else {},
                 benchmarks=dict(read_scores(store, model.scores)),
             )
             for model in evaluation.models

@@ -13,9 +13,10 @@ from tasks.evalspecs import FidelityReport
 from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
 
 MIB = 1 << 20
-WHERE_NOT_WHAT: dict[str, set[str]] = {
+NOT_OF_THE_CHECKPOINT: dict[str, set[str] | bool] = {
     "export": {"output_dir"},
     "compute": {"threads", "activation_gib"},
+    **dict.fromkeys(("evaluation", "benchmarks", "gate", "publish"), True),
 }
 COLUMNS = (
     "variant",
@@ -119,10 +120,11 @@ def _summary_row(variant: VariantResult, fidelity: FidelityReport | None) -> tup
 def request(recipe: Recipe, variant: Variant) -> ExportRequest:
     """Return the export that ``variant`` wants, and what it tells of the recipe.
 
-    What says where a run wrote or how much memory it took is left out: it changes nothing in the
-    checkpoint, and the same recipe must give the same bytes.
+    What says where a run wrote, how much memory it took, or by what the result is judged is left
+    out: it changes nothing in the checkpoint, and the same recipe must give the same bytes.  So a
+    checkpoint is judged anew, by other thresholds or questions, without being made anew.
     """
-    asked = recipe.model_dump(mode="json", exclude=WHERE_NOT_WHAT)
+    asked = recipe.model_dump(mode="json", exclude=NOT_OF_THE_CHECKPOINT)
     told = {"variant": variant.name, "recipe": _portable(asked)}
     return ExportRequest(export=variant.export, provenance=told)
 

@@ -4,14 +4,17 @@ import contextvars
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows import approval
-from flows.recipe import ApprovalSpec
+from flows import approval, recipefile
+from flows.quantize import quantize_model
+from flows.recipe import ApprovalSpec, Recipe
 from flows.results import Approval, RunResult
+from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from tests.support import pages
 from tests.support.evaluations import HOLD, a_run, an_evaluation
 
@@ -65,3 +68,62 @@ def test_a_person_approves_refuses_or_does_not_come(started: Held) -> None:
         if name != "approved":
             assert run.result() == HELD
             assert pages.latest_run(name).state_name == "Held"
+
+
+@pytest.fixture(scope="module")
+def unsure(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    """Return a recipe whose result nobody can be sure of: four pictures say too little."""
+    root = tmp_path_factory.mktemp("unsure")
+    write_benchmarks(root / "tables", seed=5, sizes=BenchmarkSizes(1, 4, 1, 4))
+    content = {
+        "name": "unsure",
+        "model": {"source": str(tiny_model)},
+        "quantization": {"bits": 8, "iters": 0},
+        "export": {"output_dir": str(root / "out"), "formats": ["auto_gptq"]},
+        "benchmarks": {
+            "names": ["ScienceQA_VAL"], "source": str(root / "tables"), "max_new_tokens": 2,
+            "fidelity_prompts": 0,
+        },
+        "compute": {"device": "cpu", "dtype": "float32"},
+    }  # fmt: skip
+    return recipefile.check(content, "a test")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of a store that the runs of a recipe share."""
+    return tmp_path_factory.mktemp("store")
+
+
+def test_a_held_recipe_ends_as_held_and_the_same_command_with_an_approval_goes_on(
+    unsure: Recipe, store: Path
+) -> None:
+    """From what is in the store; nothing is computed a second time."""
+    held = quantize_model(unsure, store)
+    state = pages.latest_run("unsure").state
+    approved = quantize_model(unsure, store, approve_hold=True)
+    assert state is not None
+    assert isinstance(held, RunResult)
+    assert isinstance(approved, RunResult)
+    assert approved.evaluation is not None
+
+    assert (state.name, held.approval) == ("Held", None)
+    assert "rtn: ScienceQA_VAL has 4 independent clusters" in (state.message or "")
+    assert pages.latest_run("unsure").state_name == "Completed"
+    assert approved.approval == Approval(by="the command line", reason="approved beforehand")
+    assert [ref.computed for model in approved.evaluation.models for ref in model.answers] == [0, 0]
+
+
+def test_a_recipe_may_wait_for_a_person(
+    unsure: Recipe, store: Path, pool: ThreadPoolExecutor
+) -> None:
+    """The run pauses on its page, which shows the reasons, and goes on when it is approved."""
+    gate = unsure.gate.model_copy(update={"hold_minutes": 10})
+    run = functools.partial(quantize_model, unsure.model_copy(update={"gate": gate}), store)
+    result = pool.submit(contextvars.copy_context().run, run)
+    paused = pages.wait_until_paused("unsure")
+    pages.resume(paused, {"approve": True, "name": "Ada", "reason": "A look by eye."})
+
+    assert "4 independent clusters" in pages.asked_of_a_person(paused)
+    assert result.result().approval == Approval(by="Ada", reason="A look by eye.")
+    assert pages.latest_run("unsure").state_name == "Completed"

@@ -56,3 +56,14 @@ def resume(run: FlowRun, told: dict[str, Any]) -> None:
     """Fill in the form on the page of a paused run."""
     with get_client(sync_client=True) as client:
         client.resume_flow_run(run.id, run_input=told)
+
+
+def asked_of_a_person(run: FlowRun) -> str:
+    """Return the description above the form of a paused run."""
+    assert run.state is not None
+    keys = run.state.state_details.run_input_keyset
+    assert keys is not None
+    path = f"/flow_runs/{run.id}/input/{keys['description']}"
+    with get_client(sync_client=True) as client:
+        told: str = client.request("GET", path).json()
+    return told

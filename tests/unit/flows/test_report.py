@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from flows import recipefile, report
-from flows.recipe import Recipe
+from flows.recipe import ApprovalSpec, EvaluationSpec, Recipe
 from flows.results import VariantResult
 from infra.store import ArtifactRef
 from tasks.evalspecs import FidelityReport
@@ -102,6 +102,22 @@ def test_provenance_names_no_machine_and_no_folder(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(told)
     assert told[0]["variant"] == "pile"
     assert told[0]["recipe"]["quantization"]["iters"] == 200
+
+
+def test_provenance_does_not_tell_by_what_the_result_is_judged(tmp_path: Path) -> None:
+    """A finished export is known again where thresholds or questions have changed."""
+    recipe = recipe_in(tmp_path)
+    other = recipe.model_copy(
+        update={
+            "gate": ApprovalSpec(hold_minutes=60, average_margin=3.0),
+            "benchmarks": None,
+            "evaluation": EvaluationSpec(),
+        }
+    )
+    told = [report.request(each, each.variants[0]).provenance for each in (recipe, other)]
+
+    assert told[0] == told[1]
+    assert {"quantization", "calibration", "model"} <= told[0]["recipe"].keys()
 
 
 def test_provenance_grows_by_samples_and_blocks(tmp_path: Path) -> None:
