@@ -2,17 +2,14 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun, TaskRun
 
 from flows.errors import RecipeError
 from flows.quantize import quantize_model
 from flows.results import RunResult
 from infra.errors import OutputExistsError, TooFewSamplesError
+from tests.support.pages import artifacts_of, latest_run, tasks_of
 from tests.support.requests import small_recipe, write_data
 
 
@@ -35,29 +32,6 @@ def digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-
-
-def latest_run(name: str) -> FlowRun:
-    """Return the last run of the flow named ``name``."""
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(limit=200)
-    flows = [run for run in runs if run.name == name]
-    return max(flows, key=lambda run: run.created or run.expected_start_time)
-
-
-def tasks_of(run: FlowRun) -> list[TaskRun]:
-    """Return the task runs of a flow run."""
-    chosen = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
-    with get_client(sync_client=True) as client:
-        return client.read_task_runs(flow_run_filter=chosen)
-
-
-def artifacts_of(run: FlowRun) -> list[dict[str, Any]]:
-    """Return the artifacts of a flow run."""
-    body = {"artifacts": {"flow_run_id": {"any_": [str(run.id)]}}}
-    with get_client(sync_client=True) as client:
-        found: list[dict[str, Any]] = client.request("POST", "/artifacts/filter", json=body).json()
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +58,13 @@ def test_each_variant_is_written_in_both_formats_and_verified(
         }
         assert variant.verification.problems == ()
         assert [block.block for block in variant.blocks] == [0, 1]
-        assert variant.fidelity is not None
-        assert variant.fidelity.mean_kl > 0
+        fidelity = result.fidelity(variant.name)
+        assert fidelity is not None
+        assert fidelity.text is not None
+        assert fidelity.text.mean_kl > 0
+        assert fidelity.prompts is None
+    assert result.evaluation is not None
+    assert (result.evaluation.models, result.evaluation.best) == ((), None)
 
 
 def test_runs_and_steps_are_named_for_people(first: tuple[RunResult, Path]) -> None:
@@ -101,10 +80,11 @@ def test_runs_and_steps_are_named_for_people(first: tuple[RunResult, Path]) -> N
 def test_the_page_of_the_run_shows_progress_blocks_and_summary(
     first: tuple[RunResult, Path],
 ) -> None:
-    """A progress artifact a segment, a table of blocks a variant, and one summary."""
+    """A progress artifact a segment, a table of blocks a variant, a summary, and the fidelity."""
     assert first
     main = {(found["type"], found["key"]) for found in artifacts_of(latest_run("small"))}
     segment = artifacts_of(latest_run("chats: blocks 1 to 2 of 2"))
+    judged = artifacts_of(latest_run("small: evaluate 16bits, texts, chats"))
 
     assert main == {
         ("table", "blocks-texts"),
@@ -112,6 +92,7 @@ def test_the_page_of_the_run_shows_progress_blocks_and_summary(
         ("markdown", "summary-small"),
     }
     assert [(found["type"], found["data"]) for found in segment] == [("progress", 100.0)]
+    assert [(found["type"], found["key"]) for found in judged] == [("markdown", "verdict-small")]
 
 
 def test_the_same_request_again_changes_nothing(
@@ -124,7 +105,7 @@ def test_the_same_request_again_changes_nothing(
 
     assert digests(out) == before
     assert all(block.reused for variant in again.variants for block in variant.blocks)
-    assert [v.fidelity for v in again.variants] == [v.fidelity for v in result.variants]
+    assert again.evaluation == result.evaluation
 
 
 def test_another_folder_and_an_empty_store_give_the_same_bytes(
