@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,25 @@ class Ended(NamedTuple):
 
 
 Roundhouse = Callable[..., Ended]
+COMMAND = (sys.executable, "-c", "from flows.cli import main; main()")
+
+
+def environment_with(api_url: str) -> dict[str, str]:
+    """Return an environment in which a Prefect server is configured."""
+    return {**os.environ, "PREFECT_API_URL": api_url, "COLUMNS": "120"}
+
+
+def run_in(folder: Path, environment: Mapping[str, str], arguments: Sequence[str | Path]) -> Ended:
+    """Run `roundhouse` in a process of its own."""
+    ended = subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -44,28 +63,20 @@ def four_blocks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def command() -> list[str]:
     """Return the start of a command line."""
-    return [sys.executable, "-c", "from flows.cli import main; main()"]
+    return list(COMMAND)
 
 
 @pytest.fixture
 def environment(prefect_api_url: str) -> dict[str, str]:
     """Return an environment in which the session's server is configured."""
-    return {**os.environ, "PREFECT_API_URL": prefect_api_url, "COLUMNS": "120"}
+    return environment_with(prefect_api_url)
 
 
 @pytest.fixture
-def roundhouse(command: list[str], environment: dict[str, str], tmp_path: Path) -> Roundhouse:
+def roundhouse(environment: dict[str, str], tmp_path: Path) -> Roundhouse:
     """Return a function that runs `roundhouse` in an empty folder."""
 
     def run(*arguments: str | Path) -> Ended:
-        ended = subprocess.run(
-            [*command, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            env=environment,
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return run_in(tmp_path, environment, arguments)
 
     return run

@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,62 @@ def test_mistakes_leave_no_scores(
     assert words in " ".join(done.err.replace("│", " ").split())
     assert "Traceback" not in done.err
     assert not (tmp_path / "scores.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda rows: [without(row, "answer") for row in rows], "has no column 'answer'"),
+        (lambda rows: [*rows, rows[0]], "row 4 (index '0'): row 1 has the same index"),
+        (
+            lambda rows: [*rows[:2], rows[2] | {"image": "77"}],
+            "row 3 (index '2'): the image is that of row 77, and no row has that index",
+        ),
+        (
+            lambda rows: [rows[0] | {"answer": "C"}, *rows[1:]],
+            "row 1 (index '0'): the answer is 'C', and the options are A, B.",
+        ),
+        (lambda rows: [row | {"image": ""} for row in rows], "3 rows and none has an image"),
+    ],
+    ids=["column", "twice", "reference", "answer", "empty"],
+)
+def test_a_table_that_cannot_be_used_is_told_with_its_row(
+    spoil: Callable[[list[Row]], list[Row]], words: str, roundhouse: Roundhouse, tmp_path: Path
+) -> None:
+    """The file, the row, what is wrong and what to do: one paragraph."""
+    done = roundhouse(
+        "score", "--kind", "mcq", "--benchmark", write_table(tmp_path / "T.tsv", spoil(choices())),
+        "--predictions", write_predictions(tmp_path / "said.jsonl", dict.fromkeys(range(3), "B")),
+        "--json", "scores.json",
+    )  # fmt: skip
+
+    assert (done.code, done.out) == (3, "")
+    assert done.err.startswith(f"Error: {tmp_path / 'T.tsv'}")
+    assert words in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_options_are_what_their_author_wrote(roundhouse: Roundhouse, tmp_path: Path) -> None:
+    """None, NA and 5 can be the right answer, and a note says what VLMEvalKit makes of them."""
+    rows = [row | {"B": option} for row, option in zip(choices(), ("None", "NA", "5"), strict=True)]
+    done = roundhouse(
+        "score", "--kind", "mcq", "--benchmark", write_table(tmp_path / "T.tsv", rows),
+        "--predictions",
+        write_predictions(tmp_path / "said.jsonl", {0: "None", 1: "NA", 2: "5"}),
+        "--json", "scores.json",
+    )  # fmt: skip
+    scores = json.loads((tmp_path / "scores.json").read_text())
+
+    assert done.code == 0, done.err
+    assert [row["extracted"] for row in scores["rows"]] == ["B", "B", "B"]
+    assert scores["report"]["Overall"] == 100
+    assert "2 rows have options or hints such as None, NA or N/A" in done.out
+
+
+def without(row: Row, column: str) -> Row:
+    """Leave a column out."""
+    return {name: cell for name, cell in row.items() if name != column}
 
 
 def test_neither_torch_nor_prefect_is_loaded(command: list[str], tmp_path: Path) -> None:
