@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,3 +80,23 @@ def roundhouse(environment: dict[str, str], tmp_path: Path) -> Roundhouse:
         return run_in(tmp_path, environment, arguments)
 
     return run
+
+
+@pytest.fixture
+def here(
+    prefect_api_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Roundhouse]:
+    """Return a function that runs `roundhouse` in this process, which imports only once."""
+    from prefect.settings import temporary_settings  # noqa: PLC0415 -- takes seconds
+    from typer.testing import CliRunner  # noqa: PLC0415 -- as above
+
+    from flows.cli.app import app  # noqa: PLC0415 -- as above
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> Ended:
+        ended = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "160"})
+        return Ended(ended.exit_code, ended.stdout, ended.stderr)
+
+    with temporary_settings({"api.url": prefect_api_url}):
+        yield run

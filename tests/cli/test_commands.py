@@ -40,7 +40,7 @@ def test_a_recipe_runs_with_overrides(
         "run", "demo",
         "--set", f"model.source={tiny_model}",
         "--set", "quantization.iters=0",
-        "--set", "evaluation={}",
+        "--set", "evaluation={}", "--set", "benchmarks=null",
         "--set", "publish.repo_id=me/model",
         "--set", "export.output_dir=made",
         "--set", "export.formats=[auto_gptq]",
@@ -109,15 +109,21 @@ def test_an_output_folder_that_exists_is_refused_before_any_work(
 def test_the_demo_writes_its_data_and_says_how_to_load_what_it_made(
     roundhouse: Roundhouse, tmp_path: Path
 ) -> None:
-    """Everything is below the workspace; here it only rounds, which takes seconds."""
-    small = ("--set", "quantization.iters=0", "--set", "evaluation.text.nsamples=2")
+    """Everything is below the workspace; here it only rounds, and reads a few words."""
+    small = (
+        "--set", "quantization.iters=0", "--set", "evaluation.text.nsamples=2",
+        "--set", "benchmarks.names=[TextVQA_VAL]", "--set", "benchmarks.limit=12",
+        "--set", "benchmarks.fidelity_prompts=0",
+    )  # fmt: skip
     done = roundhouse("demo", *small, "--workspace", "work")
 
     made = tmp_path / "work" / "demo" / "checkpoints"
     assert done.code == 0, done.err
-    assert names_in(made) == ["auto_gptq", "auto_round"]
+    assert names_in(made) == ["auto_gptq", "auto_round", "evaluation.json", "evaluation.md"]
+    assert "rtn: PASS" in done.out
     assert f'folder = "{made / "auto_round"}"' in done.out
     assert names_in(tmp_path / "work" / "demo" / "data") == [
+        "benchmarks",
         "calibration.jsonl",
         "conversations",
         "held_out.jsonl",

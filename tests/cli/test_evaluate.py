@@ -6,16 +6,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import openpyxl
 import pytest
-from prefect.settings import temporary_settings
-from typer.testing import CliRunner
 
-from flows.cli.app import app
 from flows.evaluation_file import EvaluationDocument
 from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
@@ -77,21 +73,6 @@ def undisturbed(world: World, prefect_api_url: str) -> Ended:
     """Return how the command ended; its file and its workspace are those of the world."""
     arguments = world.arguments(world.workspace, world.json)
     return run_in(world.json.parent, environment_with(prefect_api_url), arguments)
-
-
-@pytest.fixture
-def here(
-    prefect_api_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Roundhouse]:
-    """Return a function that runs `roundhouse` in this process, where all is imported already."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str | Path) -> Ended:
-        ended = CliRunner().invoke(app, list(map(str, arguments)), env={"COLUMNS": "160"})
-        return Ended(ended.exit_code, ended.stdout, ended.stderr)
-
-    with temporary_settings({"api.url": prefect_api_url}):
-        yield run
 
 
 def lines_of(workspace: Path) -> dict[str, bytes]:
@@ -323,3 +304,27 @@ def test_mistakes_end_with_their_code_and_a_paragraph(
     assert words in paragraphs[0]
     assert not (tmp_path / "out.json").exists()
     assert not (tmp_path / "work" / "store" / "answers").exists()
+
+
+def test_a_held_run_goes_on_when_a_person_approves(
+    here: Roundhouse, world: World, tiny_model: Path, tmp_path: Path
+) -> None:
+    """7, and the checkpoint is there to look at; the same command with an approval ends with 0."""
+    recipe = {
+        "name": "unsure",
+        "model": {"source": str(tiny_model)},
+        "quantization": {"bits": 8, "iters": 0},
+        "export": {"output_dir": "out", "formats": ["auto_gptq"]},
+        "benchmarks": {"names": ["POPE"], "source": str(world.tables), "limit": 4,
+                       "max_new_tokens": 2, "fidelity_prompts": 0},
+        "compute": {"device": "cpu", "dtype": "float32"},
+    }  # fmt: skip
+    (tmp_path / "unsure.yaml").write_text(json.dumps(recipe))
+    held = here("run", "unsure.yaml", "--workspace", "work")
+    approved = here("run", "unsure.yaml", "--workspace", "work", "--approve-hold")
+
+    assert held.code == 7, held.err
+    assert "rtn: HOLD" in held.out
+    assert approved.code == 0, approved.err
+    assert "Held, and approved by the command line." in approved.out
+    assert names_in(tmp_path / "out") == ["auto_gptq", "evaluation.json", "evaluation.md"]
