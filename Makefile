@@ -6,13 +6,16 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
-.PHONY: demo test lint test-peers test-vlmeval bench ui clean
+.PHONY: demo test lint test-cli test-peers test-vlmeval bench ui clean
 
 demo: .venv/installed  ## quantize the packaged model on generated data, and print the outcome
 	@$(BIN)/roundhouse demo
 
 test: lint  ## all fast checks
-	@$(BIN)/python -m pytest -q --ignore=tests/peers --ignore=tests/vlmeval
+	@$(BIN)/python -m pytest -q --ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli
+
+test-cli: .venv/installed  ## the real command, in processes of its own: slower
+	@$(BIN)/python -m pytest -q tests/cli
 
 lint: .venv/installed
 	@$(BIN)/ruff check .
