@@ -38,11 +38,16 @@ def find_benchmarks(asked: BenchmarksSpec, cache: Path) -> tuple[TableRef, ...]:
     """
     rule_set(asked.rules)
     benchmarks = benchmarks_at(asked.source, cache)
-    return tuple(_found(named(name, benchmarks), asked.source, cache) for name in asked.names)
+    found = (named(name, benchmarks) for name in asked.names)
+    return tuple(look_at(locate(asked.source, each, cache), each) for each in found)
 
 
-def _found(benchmark: Benchmark, source: str | None, cache: Path) -> TableRef:
-    path = locate(source, benchmark, cache)
+def look_at(path: Path, benchmark: Benchmark) -> TableRef:
+    """Read a table down to its pictures, and return what later steps need to know of it.
+
+    Raises:
+        TableError: It cannot be used as it is.
+    """
     table = read_table(path, benchmark)
     return TableRef(
         benchmark=benchmark,

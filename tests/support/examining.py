@@ -4,8 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
-from infra.evaluation.benchmark import Benchmark
-from infra.evaluation.table import read_table
 from infra.models.source import resolve
 from quantcore.grid import IntGrid
 from tasks.answer import Shard
@@ -34,19 +32,6 @@ def demo_tables(folder: Path, sizes: BenchmarkSizes = SIZES) -> tuple[TableRef, 
     """Write the four demo benchmarks, a few rows each, and find them."""
     write_benchmarks(folder, seed=3, sizes=sizes)
     return find_benchmarks.fn(asking(folder), folder / "cache")
-
-
-def table_at(path: Path, benchmark: Benchmark) -> TableRef:
-    """Return the reference of a table of one's own."""
-    table = read_table(path, benchmark)
-    return TableRef(
-        benchmark=benchmark,
-        path=path,
-        sha256=table.sha256,
-        rows=table.rows,
-        questions=len(table.questions),
-        dropped=table.dropped,
-    )
 
 
 def subject(name: str, folder: Path) -> Subject:

@@ -12,7 +12,8 @@ from infra.evaluation.question import Table
 from infra.evaluation.table import read_table
 from tasks.asking import cut, generation, open_table, requests
 from tasks.evalspecs import TableRef
-from tests.support.examining import asking, demo_tables, table_at
+from tasks.tables import look_at
+from tests.support.examining import asking, demo_tables
 from tests.support.tables import MCQ, choices, encoded, write_table
 
 MILLION = 10**6
@@ -73,7 +74,7 @@ def test_groups_are_counted_in_the_order_of_the_file(tmp_path: Path) -> None:
 def test_rows_that_count_alone_are_cut_alone(tmp_path: Path) -> None:
     """The same rows in a benchmark that is not circular are just rows."""
     table = circular_table(tmp_path / "Turned.tsv", [7 + MILLION, 3, 7])
-    ref = table_at(tmp_path / "Turned.tsv", MCQ)
+    ref = look_at(tmp_path / "Turned.tsv", MCQ)
 
     assert [q.index for q in open_table(ref, images=False, limit=2).questions] == [7 + MILLION, 3]
     assert len(cut(table, 2).questions) == 3
