@@ -1,0 +1,1 @@
+"""A release to the Hub: complete or not there, under names that never move."""
