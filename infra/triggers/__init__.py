@@ -1,0 +1,1 @@
+"""A tag is set, and a release starts: once, whoever says so and however often."""
