@@ -79,6 +79,12 @@ InfraError
 │       ├── DifferentRowsError  they answer other questions of a file
 │       ├── DifferentBaselinesError  comparisons with several baselines, in one table
 │       └── InconsistentScoresError  rows and report of one result do not fit together
+├── TriggerError                a tag cannot start a release
+│   ├── TagPatternError         a pattern of tags has no place for a version, or catches our own
+│   ├── NoticeError             what came in is no notice of a Hub's webhook
+│   ├── TriggerMovedError       a tag names another commit than when it was first seen
+│   ├── NotWatchedError         no recipe releases what is tagged in this repository
+│   └── ReleaseUnderWayError    another process is releasing the same tag
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -116,6 +122,30 @@ class MissingArtifactError(StoreError):
 
 class CorruptArtifactError(StoreError):
     """An object's bytes no longer have its digest."""
+
+
+class TriggerError(InfraError):
+    """A tag cannot start a release."""
+
+
+class TagPatternError(TriggerError, ValueError):
+    """A pattern of tags has no place for a version, or catches the tags that a release sets."""
+
+
+class NoticeError(TriggerError, ValueError):
+    """What came in is no notice of a Hub's webhook."""
+
+
+class TriggerMovedError(TriggerError):
+    """A tag names another commit than when it was first seen, so it releases nothing."""
+
+
+class NotWatchedError(TriggerError):
+    """No recipe releases what is tagged in this repository."""
+
+
+class ReleaseUnderWayError(TriggerError):
+    """Another process is releasing the same tag."""
 
 
 class CheckpointError(InfraError):
