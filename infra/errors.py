@@ -85,6 +85,24 @@ InfraError
 │   ├── TriggerMovedError       a tag names another commit than when it was first seen
 │   ├── NotWatchedError         no recipe releases what is tagged in this repository
 │   └── ReleaseUnderWayError    another process is releasing the same tag
+├── PublishError                a release cannot be published as asked
+│   ├── MissingTokenError       there is no token where it was to come from, or none to be sent
+│   ├── RejectedTokenError      the Hub does not know the token
+│   ├── NotAllowedError         the token may not do this here
+│   ├── UnknownRepositoryError  the Hub has no such repository, or none that this token sees
+│   ├── UnknownReleaseError     the repository has no such release
+│   ├── ForeignRepositoryError  the repository holds what no release put there
+│   ├── PublicRepositoryError   a private release would become public
+│   ├── NotAnExportError        a folder to publish is no export, or its papers lack the card
+│   ├── StaleParentError        somebody else wrote to the branch meanwhile
+│   ├── TagMovedError           a release's tag is there already, on other files
+│   ├── CardRefusedError        the Hub does not take the card's metadata
+│   ├── HubFullError            the Hub has no room left
+│   ├── TooLargeForHubError     a file or a commit is larger than the Hub takes
+│   ├── HubRefusedError         the Hub refuses for another reason, which it names
+│   ├── PublishedDiffersError   what the Hub shows after a push is not what was pushed
+│   ├── SigningError            nothing can be signed: no package, or no usable key
+│   └── BadSignatureError       a signature is not by this key, or not over these files
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -146,6 +164,78 @@ class NotWatchedError(TriggerError):
 
 class ReleaseUnderWayError(TriggerError):
     """Another process is releasing the same tag."""
+
+
+class PublishError(InfraError):
+    """A release cannot be published as asked."""
+
+
+class MissingTokenError(PublishError):
+    """There is no token where it was to come from, or none that could be sent."""
+
+
+class RejectedTokenError(PublishError):
+    """The Hub does not know the token."""
+
+
+class NotAllowedError(PublishError):
+    """The token may not do this here."""
+
+
+class UnknownRepositoryError(PublishError):
+    """The Hub has no such repository, or none that this token sees."""
+
+
+class UnknownReleaseError(PublishError):
+    """The repository has no such release."""
+
+
+class ForeignRepositoryError(PublishError):
+    """The repository holds what no release put there."""
+
+
+class PublicRepositoryError(PublishError):
+    """A release that is to be private would become public."""
+
+
+class NotAnExportError(PublishError):
+    """A folder to publish is no export, or its papers lack the card."""
+
+
+class StaleParentError(PublishError):
+    """Somebody else wrote to the branch meanwhile."""
+
+
+class TagMovedError(PublishError):
+    """A release's tag is there already, on other files."""
+
+
+class CardRefusedError(PublishError):
+    """The Hub does not take the card's metadata."""
+
+
+class HubFullError(PublishError):
+    """The Hub has no room left."""
+
+
+class TooLargeForHubError(PublishError):
+    """A file or a commit is larger than the Hub takes."""
+
+
+class HubRefusedError(PublishError):
+    """The Hub refuses for another reason, which it names."""
+
+
+class PublishedDiffersError(PublishError):
+    """What the Hub shows after a push is not what was pushed."""
+
+
+class SigningError(PublishError):
+    """Nothing can be signed: the package is not installed, or the key cannot be used."""
+
+
+class BadSignatureError(PublishError):
+    """A signature is not by this key, or not over these files."""
 
 
 class CheckpointError(InfraError):
