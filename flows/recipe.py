@@ -5,19 +5,26 @@ Unknown keys are refused, every value is checked before anything starts, and a t
 fields, so that a new knob is a decision and not a drift.  `flows.recipefile` reads one from YAML.
 """
 
+import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from infra.calibration.spec import CalibrationSpec
+from infra.checkpoints.plan import FORMATS
 from infra.demo import MODEL_DIR
+from infra.errors import TagPatternError
 from infra.evaluation.verdict import GateSpec
+from infra.publishing.target import RefName, RepositoryId, Target
+from infra.triggers.pattern import TagPattern
 from tasks.evalspecs import BenchmarksSpec
 from tasks.specs import ComputeSpec, ExportSpec, Name, QuantizationSpec, Spec
 
 REPO_ID = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
-REF_NAME = r"^[A-Za-z0-9][\w.-]*$"
+ENDPOINT = r"^(local|https?://[^\s]+)$"
+TOKEN_SOURCE = r"^(environment|block:[a-z0-9-]+|file:.+)$"  # noqa: S105 -- where, not what
+WatchedAs = Literal["source", "staging"]
 DEMO_MODEL = "packaged:demo"
 ROUND_TO_NEAREST = "rtn"
 COLUMNS = ("16bits", "task")  # of the table in which each variant has one, too
@@ -39,6 +46,12 @@ class ModelSpec(Spec):
     def location(self) -> str:
         """The folder or Hub id that ``source`` stands for."""
         return str(MODEL_DIR) if self.source == DEMO_MODEL else self.source
+
+    @property
+    def repository(self) -> str | None:
+        """The Hub id, if ``source`` is one; a folder of that name wins over a repository."""
+        is_name = re.fullmatch(REPO_ID, self.source) is not None
+        return self.source if is_name and not Path(self.source).is_dir() else None
 
 
 class EvaluationSpec(Spec):
@@ -62,19 +75,87 @@ class ApprovalSpec(GateSpec):
 
 
 class PublishSpec(Spec):
-    """Where the result goes.  Checked now; carried out by a later version."""
+    """Where the variant that passes the gate goes."""
 
-    repo_id: str = Field(pattern=REPO_ID, description="Hub repository, as owner/name.")
+    repo_id: RepositoryId = Field(description="Hub repository, as owner/name.")
     private: bool = Field(default=True, description="Whether only its owners see it.")
-    branch: str = Field(
-        default="main", pattern=REF_NAME, description="Branch of the auto_round checkpoint."
+    endpoint: str | None = Field(
+        default=None,
+        pattern=ENDPOINT,
+        description="Address of the Hub; local: one on this machine, which the command starts; "
+        "nothing: HF_ENDPOINT, or else huggingface.co.",
     )
-    gptq_branch: str = Field(
-        default="auto_gptq", pattern=REF_NAME, description="Branch of the auto_gptq checkpoint."
+    branch: RefName = Field(default="main", description="Branch of the auto_round checkpoint.")
+    gptq_branch: RefName = Field(
+        default="auto_gptq", description="Branch of the auto_gptq checkpoint."
     )
-    tag: str | None = Field(
-        default=None, pattern=REF_NAME, description="Tag set on the release, once it is verified."
+    gptq_repo_id: RepositoryId | None = Field(
+        default=None,
+        description="A second repository for the auto_gptq checkpoint; nothing: a branch.",
     )
+    tag: RefName = Field(
+        default="v1.0.0",
+        description="Version: the tag of the release.  It never moves; what has changed needs "
+        "another.",
+    )
+    token: str = Field(
+        default="environment",
+        pattern=TOKEN_SOURCE,
+        description="Where the token is found: environment (HF_TOKEN, or hf auth login), "
+        "block:NAME (a Secret block of Prefect's) or file:PATH.  Never the token itself.",
+    )
+    signing_key: Path | None = Field(
+        default=None, description="Private key (PEM) that signs the release; nothing: unsigned."
+    )
+
+    @model_validator(mode="after")
+    def _is_a_target(self) -> "PublishSpec":
+        try:
+            self.target(None)
+        except ValidationError as error:
+            told = error.errors(include_url=False)[0]["msg"]
+            raise ValueError(told.removeprefix("Value error, ")) from error
+        return self
+
+    def target(self, endpoint: str | None) -> Target:
+        """Return where a release goes, on the Hub at ``endpoint``; None: the client's own."""
+        return Target(
+            endpoint=endpoint,
+            repo_id=self.repo_id,
+            private=self.private,
+            branch=self.branch,
+            gptq_branch=self.gptq_branch,
+            gptq_repo_id=self.gptq_repo_id,
+            version=self.tag,
+        )
+
+
+class ReleaseSpec(Spec):
+    """Which tags, set by whom they may, start a release."""
+
+    source: RepositoryId | None = Field(
+        default=None,
+        description="16-bit repository whose tagged commit is quantized and released; nothing: "
+        "that of the model, if it is on the Hub.",
+    )
+    staging: RepositoryId | None = Field(
+        default=None,
+        description="Repository of quantized candidates, on the Hub that is published to: what "
+        "is tagged there is verified, judged and published as it is.",
+    )
+    pattern: str = Field(
+        default="release/*",
+        description="Tags that count, with one * for the version: release/v1.2.0 releases v1.2.0.",
+    )
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            TagPattern.parse(pattern)
+        except TagPatternError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return pattern
 
 
 class Variant(NamedTuple):
@@ -108,7 +189,10 @@ class Recipe(Spec):
         default=ApprovalSpec(), description="What a variant may lose on them before it is refused."
     )
     publish: PublishSpec | None = Field(
-        default=None, description="Where the result is published (not done yet)."
+        default=None, description="Where the result is published; nothing: it stays here."
+    )
+    release: ReleaseSpec = Field(
+        default=ReleaseSpec(), description="Which tags start a release of this recipe."
     )
 
     @model_validator(mode="after")
@@ -128,6 +212,16 @@ class Recipe(Spec):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _a_release_is_a_pair(self) -> "Recipe":
+        if self.publish is not None and set(self.export.formats) != set(FORMATS):
+            msg = (
+                f"publish needs both formats, {' and '.join(FORMATS)}, and export.formats has only "
+                f"{', '.join(self.export.formats)}"
+            )
+            raise ValueError(msg)
+        return self
+
     @property
     def variants(self) -> tuple[Variant, ...]:
         """What is to be made: one variant a set, or plain round-to-nearest for iters 0.
@@ -143,10 +237,13 @@ class Recipe(Spec):
         )
 
     @property
-    def not_run(self) -> tuple[str, ...]:
-        """Sections that are checked but that this version does not carry out."""
-        sections = {"publish": self.publish}
-        return tuple(name for name, section in sections.items() if section is not None)
+    def watched(self) -> dict[str, WatchedAs]:
+        """Each repository whose tags start a release, and what a tag there names."""
+        if self.publish is None:
+            return {}
+        source = self.release.source or self.model.repository
+        found: dict[str, WatchedAs] = {} if source is None else {source: "source"}
+        return found if self.release.staging is None else {**found, self.release.staging: "staging"}
 
 
 def _inside(export: ExportSpec, folder: str) -> ExportSpec:

@@ -19,8 +19,11 @@ from flows import document
 from flows.errors import RecipeError
 from flows.recipe import Recipe
 
+_NOT_REPEATED = re.compile("token|secret|password", re.IGNORECASE)  # a value may be the real one
 PACKAGED = Path(__file__).resolve().parent / "recipes"
-PATHS = ("export.output_dir", "calibration.*.images", "evaluation.text.images")
+PATHS = (
+    "export.output_dir", "calibration.*.images", "evaluation.text.images", "publish.signing_key",
+)  # fmt: skip
 PATHS_OR_IDS = (
     "model.source", "calibration.*.source", "evaluation.text.source", "benchmarks.source",
 )  # fmt: skip
@@ -184,7 +187,9 @@ def _complaint(detail: ErrorDetails, label: Callable[[str], str]) -> str:
         return f"{place}: missing. {_description(keys)}"
     if detail["type"] == "value_error":
         return f"{place}: {detail['msg'].removeprefix('Value error, ')}."
-    return f"{place} = {_short(detail['input'])}: {detail['msg']}. {_description(keys)}".rstrip()
+    secret = _NOT_REPEATED.search(place) is not None
+    value = "(not repeated here)" if secret else _short(detail["input"])
+    return f"{place} = {value}: {detail['msg']}. {_description(keys)}".rstrip()
 
 
 def _joined(keys: Sequence[int | str]) -> str:

@@ -93,8 +93,6 @@ def summary(recipe: Recipe, result: RunResult) -> str:
         "",
         *(f"- `{folder}`" for one in result.variants for folder in one.export.folders.values()),
     ]
-    if recipe.not_run:
-        lines += ["", f"Not carried out by this version: {', '.join(recipe.not_run)}."]
     return "\n".join(lines) + "\n"
 
 

@@ -97,5 +97,3 @@ def show(recipe: Recipe, result: RunResult, store: FolderStore) -> None:
             )
     if result.approval is not None:
         console.print(f"Held, and approved by {result.approval.by}.", markup=False)
-    if recipe.not_run:
-        console.print(f"Checked, but not run by this version: {', '.join(recipe.not_run)}.")

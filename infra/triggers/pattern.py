@@ -51,6 +51,20 @@ class TagPattern(NamedTuple):
         version = middle if middle.startswith("v") else f"v{middle}"
         return version if _VERSION.fullmatch(version) and ".." not in version else None
 
+    def required(self, tag: str) -> str:
+        """Return the version that ``tag`` asks for.
+
+        Raises:
+            TagPatternError: It asks for nothing.
+        """
+        version = self.version(tag)
+        if version is None:
+            raise TagPatternError(
+                f"The tag {tag!r} asks for no release: {self.before}*{self.after} does, with a "
+                f"version for the star, as in {self.tag('v1.0.0')}."
+            )
+        return version
+
     def tag(self, version: str) -> str:
         """Return the tag that asks for ``version``."""
         return f"{self.before}{version}{self.after}"

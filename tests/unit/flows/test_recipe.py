@@ -25,13 +25,15 @@ compute compute.activation_gib compute.device compute.dtype compute.threads
 evaluation evaluation.text
 export export.formats export.max_shard_gib export.output_dir
 gate gate.alpha gate.average_margin gate.capped gate.clusters gate.flips gate.hold_minutes
-gate.kl_growth gate.task_drop gate.unreadable gate.yes_share
+gate.kl_growth gate.kl_int4 gate.task_drop gate.unreadable gate.yes_share
 model model.revision model.source
 name
-publish publish.branch publish.gptq_branch publish.private publish.repo_id publish.tag
+publish publish.branch publish.endpoint publish.gptq_branch publish.gptq_repo_id publish.private
+publish.repo_id publish.signing_key publish.tag publish.token
 quantization quantization.batch_size quantization.bits quantization.group_size
 quantization.holdout quantization.iters quantization.lr quantization.seed
 quantization.segments quantization.symmetric
+release release.pattern release.source release.staging
 """.split()  # noqa: SIM905 -- one line a section
 
 CARD = ("MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE")
@@ -133,10 +135,66 @@ def test_the_packaged_model_has_a_name() -> None:
     assert recipe.model.location == str(MODEL_DIR)
 
 
-def test_sections_that_are_not_carried_out_are_named() -> None:
-    """The command says so in a line."""
-    publish = {"repo_id": "me/model"}
-    assert recipefile.check(document_of(publish=publish), "here").not_run == ("publish",)
+def test_both_formats_are_published() -> None:
+    """A release is a pair; half of one is refused before anything is computed."""
+    export = {"output_dir": "out", "formats": ["auto_round"]}
+    with pytest.raises(RecipeError, match=r"publish needs both formats, .* only auto_round"):
+        recipefile.check(document_of(publish={"repo_id": "me/model"}, export=export), "here")
+
+
+@pytest.mark.parametrize(
+    ("publish", "complaint"),
+    [
+        ({"repo_id": "model"}, "is no name of a repository: give owner/name"),
+        ({"repo_id": "me/model", "tag": "main"}, "main would name two things of me/model"),
+        ({"repo_id": "me/model", "gptq_repo_id": "me/model"}, "both formats would go to main"),
+        ({"repo_id": "me/model", "tag": "0badc0d"}, "looks like a commit"),
+        ({"repo_id": "me/model", "endpoint": "hub"}, "publish.endpoint"),
+        ({"repo_id": "me/model", "token": "hf_abcdefgh"}, "publish.token"),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused(publish: dict[str, str], complaint: str) -> None:
+    """Before hours of work, and with the remedy."""
+    with pytest.raises(RecipeError, match=complaint):
+        recipefile.check(document_of(publish=publish), "here")
+
+
+def test_a_token_written_into_a_recipe_is_not_repeated() -> None:
+    """Recipes are logged and stored; a token in one is refused, and the message is safe to show."""
+    publish = {"repo_id": "me/model", "token": "hf_abcdefgh"}
+    with pytest.raises(RecipeError) as caught:
+        recipefile.check(document_of(publish=publish), "here")
+
+    assert "hf_abcdefgh" not in str(caught.value)
+
+
+def test_a_tag_pattern_that_cannot_be_is_refused() -> None:
+    """A release that sets off another would never end."""
+    with pytest.raises(RecipeError, match=r"release\.pattern: The tag pattern 'v\*' would match"):
+        recipefile.check(document_of(release={"pattern": "v*"}), "here")
+
+
+@pytest.mark.parametrize(
+    ("sections", "watched"),
+    [
+        ({}, {}),
+        ({"publish": {"repo_id": "me/int4"}}, {}),
+        (
+            {"publish": {"repo_id": "me/int4"}, "model": {"source": "them/model"}},
+            {"them/model": "source"},
+        ),
+        (
+            {
+                "publish": {"repo_id": "me/int4"},
+                "release": {"source": "them/model", "staging": "me/staging"},
+            },
+            {"them/model": "source", "me/staging": "staging"},
+        ),
+    ],
+)
+def test_what_is_watched(sections: dict[str, Any], watched: dict[str, str]) -> None:
+    """The model's own repository, where it is on the Hub, or those that are named."""
+    assert recipefile.check(document_of(**sections), "here").watched == watched
 
 
 def test_the_reference_release_is_a_packaged_recipe() -> None:
@@ -150,7 +208,8 @@ def test_the_reference_release_is_a_packaged_recipe() -> None:
         ("llava", "image_text", 512, 2048),
     ]
     assert recipe.export.formats == ("auto_round", "auto_gptq")
-    assert recipe.not_run == ("publish",)
+    assert recipe.publish is not None
+    assert recipe.watched == {"Qwen/Qwen2-VL-7B-Instruct": "source"}
     assert recipe.benchmarks is not None
     assert (recipe.benchmarks.names, recipe.benchmarks.source) == (CARD, None)
     assert recipe.benchmarks.rules == "vlmevalkit-7de2dcb"
