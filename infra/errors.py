@@ -84,7 +84,8 @@ InfraError
 │   ├── NoticeError             what came in is no notice of a Hub's webhook
 │   ├── TriggerMovedError       a tag names another commit than when it was first seen
 │   ├── NotWatchedError         no recipe releases what is tagged in this repository
-│   └── ReleaseUnderWayError    another process is releasing the same tag
+│   ├── ReleaseUnderWayError    another process is releasing the same tag
+│   └── CandidateError          what is tagged in a staging repository is no sound candidate
 ├── PublishError                a release cannot be published as asked
 │   ├── MissingTokenError       there is no token where it was to come from, or none to be sent
 │   ├── RejectedTokenError      the Hub does not know the token
@@ -236,6 +237,10 @@ class SigningError(PublishError):
 
 class BadSignatureError(PublishError):
     """A signature is not by this key, or not over these files."""
+
+
+class CandidateError(TriggerError):
+    """What is tagged in a staging repository is no sound candidate for a release."""
 
 
 class CheckpointError(InfraError):
