@@ -1,0 +1,1 @@
+"""The model card and what lies beside it: generated, and from measured facts alone."""
