@@ -104,6 +104,7 @@ InfraError
 │   ├── PublishedDiffersError   what the Hub shows after a push is not what was pushed
 │   ├── SigningError            nothing can be signed: no package, or no usable key
 │   └── BadSignatureError       a signature is not by this key, or not over these files
+├── ReleaseFileError            a release.json tells of no release that can be read here
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
     ├── OutputExistsError       the output folder is there already
@@ -582,3 +583,7 @@ class AnswerError(TableError):
 
 class SpreadsheetError(EvaluationError):
     """Predictions do not fit into a spreadsheet."""
+
+
+class ReleaseFileError(InfraError, ValueError):
+    """A release.json tells of no release that can be read here."""

@@ -6,14 +6,15 @@ later run promotes a candidate without computing anything again, and the publish
 repository is one of ours.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from infra.calibration.spec import Kind
 from infra.card.scores import EvaluationFacts
 from infra.card.value import Value
 from infra.checkpoints.plan import Format
+from infra.errors import ReleaseFileError
 
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -107,6 +108,9 @@ class CalibrationFacts(Value):
     images: int = Field(ge=0, description="Samples with a picture.")
     skipped: int = Field(ge=0, description="Rows that were looked at and left out.")
     samples_sha256: Sha256 = Field(description="Digest over all samples, in order.")
+    images_sha256: Sha256 | None = Field(
+        default=None, description="Digest over the digests of their pictures, in order."
+    )
 
 
 class BlockFacts(Value):
@@ -249,6 +253,23 @@ def as_json(facts: ReleaseFacts) -> bytes:
     return (facts.model_dump_json(indent=1) + "\n").encode()
 
 
-def schema() -> dict[str, Any]:
-    """Return what `release.json` may hold, as JSON Schema."""
-    return ReleaseFacts.model_json_schema()
+def read_facts(data: bytes, where: str) -> ReleaseFacts:
+    """Return what a `release.json` tells.
+
+    Args:
+        data: The file.
+        where: What to call it in an error.
+
+    Raises:
+        ReleaseFileError: It is none, or one of another layout.
+    """
+    try:
+        return ReleaseFacts.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"])) or "the file"
+    raise ReleaseFileError(
+        f"{where} tells of no release that this version of Roundhouse can read: {place}: "
+        f"{first['msg']}. Take the file of a release as it was published, or the version of "
+        "Roundhouse that wrote it."
+    )
