@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from infra.evaluation.statistics import interval, mean, paired_interval, resample
+from infra.evaluation.verdict import NO_KL
 from quantcore.metrics import NOTHING, TokenFidelity, merge
 from tasks.evalspecs import Divergence
 
@@ -19,13 +20,16 @@ _RESAMPLES = 999  # of the quantile: each looks at every token
 
 
 def divergence(
-    candidate: Sequence[TokenFidelity], nearest: Sequence[TokenFidelity] | None = None
+    candidate: Sequence[TokenFidelity],
+    nearest: Sequence[TokenFidelity] | None = None,
+    int4: Sequence[TokenFidelity] | None = None,
 ) -> Divergence:
     """Sum up one held-out set.
 
     Args:
         candidate: Each sample's tokens; at least one token in all.
         nearest: The same samples with round-to-nearest in the candidate's place.
+        int4: The same with round-to-nearest to 4 bits.
     """
     total = NOTHING
     for sample in candidate:
@@ -43,15 +47,28 @@ def divergence(
         p99_kl_interval=interval(_resampled_quantiles(kl)),
         top1_agreement=total.top1_agreement,
     )
-    if nearest is None:
-        return told
-    other = _sums(nearest)
-    return told.model_copy(
-        update={
+    if nearest is not None:
+        other = _sums(nearest)
+        less = {
             "mean_kl_rtn": float(mean(other.sum(0))),
             "less_than_rtn": paired_interval(other, sums, mean),
         }
-    )
+        told = told.model_copy(update=less)
+    if int4 is not None:
+        other = _sums(int4)
+        times = {
+            "mean_kl_int4": float(mean(other.sum(0))),
+            "times_int4": interval(resample(np.concatenate([other, sums], axis=1), _times)),
+        }
+        told = told.model_copy(update=times)
+    return told
+
+
+def _times(sums: Array) -> Array:
+    """Return how many times the first KL the second is, of sums ``[..., (KL, tokens) twice]``."""
+    other, tokens, mine, _ = np.moveaxis(sums, -1, 0)
+    least = NO_KL * np.maximum(tokens, 1)
+    return np.asarray(mine / np.maximum(other, least), dtype=np.float64)
 
 
 def _sums(samples: Sequence[TokenFidelity]) -> Array:

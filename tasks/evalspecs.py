@@ -133,6 +133,12 @@ class Divergence(Spec):
     less_than_rtn: Interval | None = Field(
         default=None, description="Of mean KL less that of round-to-nearest, on the same samples."
     )
+    mean_kl_int4: float | None = Field(
+        default=None, description="Mean KL of round-to-nearest with 4 bits at the same group size."
+    )
+    times_int4: Interval | None = Field(
+        default=None, description="Of mean KL as a multiple of that, on the same samples."
+    )
 
     @property
     def perplexity_ratio(self) -> float:

@@ -8,7 +8,9 @@ what a learned rounding has to beat.
 import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -19,11 +21,18 @@ from tasks.contest import Entrant, Nearest, Outcome, Reading, Stored, compete
 from tasks.divergence import divergence
 from tasks.engine import OpenModel, budget_of, open_model, torch_threads
 from tasks.evalspecs import BlockNoise, FidelityPlan, FidelityReport
-from tasks.reader import open_export
+from tasks.reader import ExportedTensors
 from tasks.readings import answer_readings, text_readings
-from tasks.subjects import is_quantized, tensors_of
+from tasks.subjects import tensors_of
 
 _NEAREST = "round-to-nearest of "  # no variant's name has a space
+
+
+class _Rivals(NamedTuple):
+    """What a quantized candidate is held against, by the names of entrants."""
+
+    nearest: str  # plain rounding on its own grid
+    int4: str  # the same with 4 bits, whatever bits it has
 
 
 @task(
@@ -49,13 +58,13 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         return {}
     with torch_threads(plan.compute.threads), tempfile.TemporaryDirectory() as scratch:
         source = open_model(plan.baseline.source.path, plan.compute)
-        entrants = _entrants(plan, source)
+        entrants, rivals = _enter(plan, source)
         budget = budget_of(plan.compute, Path(scratch), chains=1 + len(entrants))
         outcomes = dict(compete(source, entrants, (*text, *prompts), budget))
     for name, outcome in outcomes.items():
         _require_numbers(name, outcome)
     return {
-        each.name: _report(outcomes[each.name], _rival(each.source.path, outcomes), len(text))
+        each.name: _report(each.name, rivals.get(each.name), outcomes, len(text))
         for each in plan.candidates
     }
 
@@ -74,21 +83,22 @@ def _prompts(plan: FidelityPlan, store: FolderStore) -> tuple[Reading, ...]:
     return readings
 
 
-def _entrants(plan: FidelityPlan, source: OpenModel) -> Mapping[str, Entrant]:
-    """Return the candidates, and round-to-nearest once for each grid that they have."""
-    found: dict[str, Entrant] = {}
+def _enter(plan: FidelityPlan, source: OpenModel) -> tuple[dict[str, Entrant], dict[str, _Rivals]]:
+    """Return all entrants, and by the name of a quantized candidate what it is held against.
+
+    Round-to-nearest enters once for each grid, whoever is held against it.
+    """
+    entrants: dict[str, Entrant] = {}
+    rivals: dict[str, _Rivals] = {}
     for candidate in plan.candidates:
         folder = candidate.source.path
-        found[candidate.name] = Stored(open_model(folder, plan.compute, tensors_of(folder)))
-        if is_quantized(folder):
-            grid = open_export(folder).grid
-            found[_NEAREST + str(grid)] = Nearest(source, grid)
-    return found
-
-
-def _rival(folder: Path, outcomes: Mapping[str, Outcome]) -> Outcome | None:
-    """Return round-to-nearest on the candidate's own grid."""
-    return outcomes[_NEAREST + str(open_export(folder).grid)] if is_quantized(folder) else None
+        tensors = tensors_of(folder)
+        entrants[candidate.name] = Stored(open_model(folder, plan.compute, tensors))
+        if isinstance(tensors, ExportedTensors):
+            grids = (tensors.grid, replace(tensors.grid, bits=4))
+            rivals[candidate.name] = _Rivals(*(_NEAREST + str(grid) for grid in grids))
+            entrants |= {_NEAREST + str(grid): Nearest(source, grid) for grid in grids}
+    return entrants, rivals
 
 
 def _require_numbers(name: str, outcome: Outcome) -> None:
@@ -106,10 +116,14 @@ def _require_numbers(name: str, outcome: Outcome) -> None:
     )
 
 
-def _report(mine: Outcome, rival: Outcome | None, texts: int) -> FidelityReport:
+def _report(
+    name: str, rivals: _Rivals | None, outcomes: Mapping[str, Outcome], texts: int
+) -> FidelityReport:
+    mine = outcomes[name]
+    against = () if rivals is None else tuple(outcomes[rival] for rival in rivals)
     parts = (slice(0, texts), slice(texts, None))
     text, prompts = (
-        divergence(mine.samples[part], None if rival is None else rival.samples[part])
+        divergence(mine.samples[part], *(other.samples[part] for other in against))
         if mine.samples[part]
         else None
         for part in parts

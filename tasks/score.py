@@ -4,8 +4,9 @@ Answers and scores stay in the store; what steps hand on is where they are and t
 people look for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,12 +17,13 @@ from infra.evaluation.gate import judge
 from infra.evaluation.rules import rule_set
 from infra.evaluation.scored import Scored
 from infra.evaluation.scoring import score
-from infra.evaluation.verdict import FidelityEvidence, GateSpec
+from infra.evaluation.verdict import AgainstInt4, FidelityEvidence, GateSpec
 from infra.store import FolderStore
 from tasks.asking import open_table
 from tasks.evalspecs import (
     AnswersRef,
     BenchmarksSpec,
+    Divergence,
     FidelityReport,
     Judged,
     ScoredRef,
@@ -110,4 +112,21 @@ def evidence_of(report: FidelityReport, *, round_to_nearest: bool) -> FidelityEv
         is_round_to_nearest=round_to_nearest,
         mean_kl_rtn=found.mean_kl_rtn,
         kl_less_rtn=found.less_than_rtn,
+        against_int4=tuple(_against_int4(report)),
     )
+
+
+def _against_int4(report: FidelityReport) -> Iterator[AgainstInt4]:
+    """Yield what a gate is told of plain rounding to 4 bits, on text and on questions."""
+    named: tuple[tuple[Literal["text", "questions"], Divergence | None], ...] = (
+        ("text", report.text),
+        ("questions", report.prompts),
+    )
+    for on, found in named:
+        if found is not None and found.mean_kl_int4 is not None and found.times_int4 is not None:
+            yield AgainstInt4(
+                on=on,
+                mean_kl=found.mean_kl,
+                mean_kl_int4=found.mean_kl_int4,
+                times=found.times_int4,
+            )

@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from infra.evaluation.compared import AverageComparison, Comparison, TaskComparison
-from infra.evaluation.verdict import FidelityEvidence, Finding, GateSpec, Outcome, Verdict
+from infra.evaluation.verdict import (
+    NO_KL,
+    AgainstInt4,
+    FidelityEvidence,
+    Finding,
+    GateSpec,
+    Outcome,
+    Verdict,
+)
 from infra.evaluation.wording import DOWN, UP, signed, span
 
 __all__ = ["FidelityEvidence", "Finding", "GateSpec", "Outcome", "Verdict", "judge"]
 
 _WORST_FIRST: tuple[Outcome, ...] = ("fail", "hold", "pass")
 _HAIR = 1e-9  # shares are quotients: 0.5 may come out as 0.5000000000000004
-_NO_KL = 1e-6  # nats: what float32 makes of two equal models
 
 
 class _Share(NamedTuple):
@@ -192,6 +199,7 @@ def _fidelity(evidence: FidelityEvidence | None, spec: GateSpec) -> Iterator[Fin
         yield Finding(check="fidelity", outcome="not judged", words=words)
         return
     yield _against_rounding(evidence)
+    yield from _against_int4(evidence, spec)
     yield _against_last_release(evidence, spec)
 
 
@@ -199,7 +207,7 @@ def _against_rounding(evidence: FidelityEvidence) -> Finding:
     """Learned rounding must be clearly closer to the 16-bit model than plain rounding is."""
     outcome: Outcome = "hold"
     words = f"The mean KL divergence from the 16-bit model is {evidence.mean_kl:.3g} nats"
-    if evidence.mean_kl <= _NO_KL:
+    if evidence.mean_kl <= NO_KL:
         return _closeness(evidence, "pass", f"{words}: nothing could be closer.")
     if evidence.is_round_to_nearest:
         words += "; it is plain round-to-nearest, so that it is not compared with that."
@@ -234,13 +242,41 @@ def _closeness(evidence: FidelityEvidence, outcome: Outcome, words: str) -> Find
     )
 
 
+def _against_int4(evidence: FidelityEvidence, spec: GateSpec) -> Iterator[Finding]:
+    """Say whether the candidate is as near as 4 bits are, whatever bits it has.
+
+    No number of nats tells that for all models, and benchmarks may be too easy to tell it at all.
+    """
+    if not evidence.against_int4:
+        words = "Plain rounding to 4 bits was not measured, so that it is not compared with that."
+        yield Finding(check="int4", outcome="not judged", words=words)
+    for found in evidence.against_int4:
+        yield _beside_int4(found, spec)
+
+
+def _beside_int4(found: AgainstInt4, spec: GateSpec) -> Finding:
+    limit = spec.kl_int4 * max(found.mean_kl_int4, NO_KL)
+    outcome: Outcome = "pass"
+    meaning = ""
+    if found.mean_kl > limit:
+        outcome, meaning = "hold", ", and whether it is more is not clear: a person decides"
+        if found.times.low > spec.kl_int4:
+            outcome, meaning = "fail", ", and it is clearly more: this is not what 4 bits can do"
+    words = (
+        f"On {found.on} the mean KL divergence is {found.mean_kl:.3g} nats, that of plain rounding "
+        f"to 4 bits {found.mean_kl_int4:.3g} (95 %: {found.times.low:.3g} to "
+        f"{found.times.high:.3g} times that); it may be {spec.kl_int4:g} times as much{meaning}."
+    )
+    return Finding(check="int4", outcome=outcome, measured=found.mean_kl, limit=limit, words=words)
+
+
 def _against_last_release(evidence: FidelityEvidence, spec: GateSpec) -> Finding:
     """An alarm for regressions: KL ranks no candidates, but it does not grow by itself."""
     if evidence.last_released_kl is None:
         words = "No earlier release is known that the KL divergence could be compared with."
         return Finding(check="last release", outcome="not judged", words=words)
     limit = spec.kl_growth * evidence.last_released_kl
-    holds = evidence.mean_kl > max(limit, _NO_KL)
+    holds = evidence.mean_kl > max(limit, NO_KL)
     words = (
         f"The mean KL divergence is {evidence.mean_kl:.3g} nats and was "
         f"{evidence.last_released_kl:.3g} in the last release; it may be {spec.kl_growth:g} times "

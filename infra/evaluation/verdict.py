@@ -11,6 +11,9 @@ from infra.evaluation.compared import Interval
 
 Outcome = Literal["pass", "hold", "fail"]
 
+NO_KL = 1e-6
+"""Nats that float32 makes of two equal models: less is none, and nothing is a multiple of less."""
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -67,12 +70,30 @@ class GateSpec(_Value):
         description="The KL divergence may be this many times that of the last release of the same "
         "model; more holds.",
     )
+    kl_int4: float = Field(
+        default=4.0,
+        gt=0,
+        description="The KL divergence, on text and on questions, may be this many times that of "
+        "plain rounding to 4 bits with the same group size; more holds, and fails if it is more "
+        "with 95 % confidence. One bit less is four times the noise.",
+    )
     clusters: int = Field(
         default=10,
         ge=1,
         description="Fewest images (or questions, in circular benchmarks) of a benchmark from "
         "which an interval is believed; fewer holds.",
     )
+
+
+class AgainstInt4(_Value):
+    """How far the candidate is from the 16-bit model, beside plain rounding to 4 bits."""
+
+    on: Literal["text", "questions"] = Field(description="What was predicted.")
+    mean_kl: float = Field(description="The candidate's mean KL divergence, in nats.")
+    mean_kl_int4: float = Field(
+        description="That of plain rounding to 4 bits with the same group size, on the same tokens."
+    )
+    times: Interval = Field(description="The one as a multiple of the other.")
 
 
 class FidelityEvidence(_Value):
@@ -99,6 +120,9 @@ class FidelityEvidence(_Value):
     kl_less_rtn: Interval | None = Field(
         default=None, description="Paired interval of the candidate's mean KL less that."
     )
+    against_int4: tuple[AgainstInt4, ...] = Field(
+        default=(), description="Beside plain rounding to 4 bits, on all that was predicted."
+    )
     last_released_kl: float | None = Field(
         default=None, ge=0, description="Mean KL of the last release of the same model."
     )
@@ -119,7 +143,7 @@ class Finding(_Value):
 
     check: str = Field(
         description="What was looked at: rows, clusters, average, drop, unreadable, capped, "
-        "yes share, flips, fidelity or last release."
+        "yes share, flips, fidelity, int4 or last release."
     )
     benchmark: str | None = Field(default=None, description="Where; None: overall.")
     outcome: Outcome | Literal["not judged"] = Field(description="What came of it.")

@@ -71,6 +71,7 @@ def test_sums_are_those_of_all_tokens() -> None:
     assert told.mean_kl == pytest.approx(kl.mean())
     assert told.top1_agreement == agreeing.mean()
     assert (told.mean_kl_rtn, told.less_than_rtn) == (None, None)
+    assert (told.mean_kl_int4, told.times_int4) == (None, None)
 
 
 def test_the_quantile_is_numpys() -> None:
@@ -121,6 +122,29 @@ def test_the_interval_against_round_to_nearest_is_paired() -> None:
     assert told.less_than_rtn.high < 0 < told.mean_kl_interval.low
     paired = told.less_than_rtn.high - told.less_than_rtn.low
     assert paired < told.mean_kl_interval.high - told.mean_kl_interval.low
+
+
+def test_the_multiple_of_four_bits_is_of_the_same_samples() -> None:
+    """What is drawn for one is drawn for the other, and the sums are divided, not the means."""
+    mine, other = samples(), samples(scale=0.2, seed=1)
+    sums = [np.array([float(each.kl_T.sum()) for each in rows]) for rows in (other, mine)]
+
+    expected = scipys(tuple(sums), lambda a, b, axis: b.sum(axis) / a.sum(axis))
+    told = divergence(mine, int4=other)
+
+    assert told.mean_kl_int4 == pytest.approx(flat(other, "kl_T").mean())
+    assert ends_of(told, "times_int4") == pytest.approx(expected)
+    assert (told.mean_kl_rtn, told.less_than_rtn) == (None, None)
+
+
+def test_a_multiple_of_nothing_is_of_what_float32_makes() -> None:
+    """Four bits that lose nothing, as of weights that lie on the grid, divide by no zero."""
+    nothing = samples(scale=0.0)
+
+    assert ends_of(divergence(nothing, int4=nothing), "times_int4") == [0, 0, 0, 0]
+    times = divergence(samples(), int4=nothing).times_int4
+    assert times is not None
+    assert times.low > 1e5
 
 
 def test_nothing_less_than_itself_is_nothing() -> None:

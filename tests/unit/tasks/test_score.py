@@ -193,7 +193,9 @@ def test_only_the_same_questions_are_compared(tables: tuple[TableRef, ...], tmp_
         judge_variant.fn((whole,), (other,), None, GateSpec(), tmp_path)
 
 
-def a_divergence(mean_kl: float, *, ratio: float = 1.0, rtn: float | None = None) -> Divergence:
+def a_divergence(
+    mean_kl: float, *, ratio: float = 1.0, rtn: float | None = None, int4: float | None = None
+) -> Divergence:
     """Return a comparison of predictions, told apart by its mean."""
     return Divergence(
         samples=3,
@@ -207,6 +209,8 @@ def a_divergence(mean_kl: float, *, ratio: float = 1.0, rtn: float | None = None
         top1_agreement=1 - mean_kl,
         mean_kl_rtn=rtn,
         less_than_rtn=None if rtn is None else an_interval(-0.2, -0.1),
+        mean_kl_int4=int4,
+        times_int4=None if int4 is None else an_interval(0.5, 2.0),
     )
 
 
@@ -227,7 +231,25 @@ def test_evidence_is_from_questions_where_there_are_some() -> None:
         "is_round_to_nearest": False,
         "mean_kl_rtn": 0.15,
         "kl_less_rtn": an_interval(-0.2, -0.1).model_dump(),
+        "against_int4": (),
     }
+
+
+def test_evidence_beside_four_bits_is_from_all_that_was_predicted() -> None:
+    """A model may answer well and write badly; what was not measured is left out."""
+    text, prompts = a_divergence(0.1, int4=0.08), a_divergence(0.02, int4=0.01)
+
+    both = evidence_of(FidelityReport(text=text, prompts=prompts), round_to_nearest=False)
+    one = evidence_of(FidelityReport(text=text, prompts=a_divergence(0.2)), round_to_nearest=True)
+
+    assert both is not None
+    assert one is not None
+    assert [(each.on, each.mean_kl, each.mean_kl_int4) for each in both.against_int4] == [
+        ("text", 0.1, 0.08),
+        ("questions", 0.02, 0.01),
+    ]
+    assert [each.on for each in one.against_int4] == ["text"]
+    assert one.against_int4[0].times == an_interval(0.5, 2.0)
 
 
 def test_evidence_is_from_text_where_there_are_no_questions() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from infra.evaluation.comparison import compare
 from infra.evaluation.gate import FidelityEvidence, Finding, GateSpec, Outcome, Verdict, judge
+from infra.evaluation.verdict import AgainstInt4
 from infra.evaluation.wording import MINUS
 from tests.support.scores import (
     a_comparison,
@@ -15,6 +16,13 @@ from tests.support.scores import (
 )
 
 
+def beside_int4(
+    *, mean_kl: float = 0.02, int4: float = 0.03, times: tuple[float, float] = (0.4, 0.9)
+) -> AgainstInt4:
+    """Return how it compares with 4 bits on text, by default as a good 4-bit candidate does."""
+    return AgainstInt4(on="text", mean_kl=mean_kl, mean_kl_int4=int4, times=an_interval(*times))
+
+
 def evidence(
     *,
     mean_kl: float = 0.02,
@@ -22,6 +30,7 @@ def evidence(
     less: tuple[float, float] = (-0.02, -0.005),
     last: float | None = None,
     is_rtn: bool = False,
+    int4: tuple[AgainstInt4, ...] = (beside_int4(),),
 ) -> FidelityEvidence:
     """Return fidelity, by default clearly better than that of plain rounding."""
     return FidelityEvidence(
@@ -30,6 +39,7 @@ def evidence(
         kl_less_rtn=None if rtn is None else an_interval(*less),
         last_released_kl=last,
         is_round_to_nearest=is_rtn,
+        against_int4=int4,
     )
 
 
@@ -194,14 +204,62 @@ def test_plain_rounding_is_not_compared_with_itself() -> None:
     assert "it is plain round-to-nearest" in of(verdict, "fidelity").words
 
 
+@pytest.mark.parametrize(
+    ("mean_kl", "times", "outcome", "meaning"),
+    [
+        (0.12, (3.0, 5.0), "pass", "it may be 4 times as much."),
+        (0.121, (4.0, 5.0), "hold", "whether it is more is not clear: a person decides"),
+        (0.121, (4.01, 5.0), "fail", "this is not what 4 bits can do"),
+    ],
+)
+def test_fidelity_is_judged_against_plain_four_bits(
+    mean_kl: float, times: tuple[float, float], outcome: Outcome, meaning: str
+) -> None:
+    """Four times the noise is one bit less; beyond that, easy questions excuse nothing."""
+    found = beside_int4(mean_kl=mean_kl, int4=0.03, times=times)
+    verdict = judge(a_comparison(), evidence(rtn=None, is_rtn=True, int4=(found,)))
+
+    assert (verdict.outcome, of(verdict, "int4").outcome) == (outcome, outcome)
+    assert meaning in of(verdict, "int4").words
+    assert (of(verdict, "int4").measured, of(verdict, "int4").limit) == (mean_kl, 0.12)
+
+
+def test_text_and_questions_are_both_held_against_four_bits() -> None:
+    """A model that has forgotten how to write is refused, however well it answers."""
+    broken = beside_int4(mean_kl=3.0, times=(80.0, 120.0))
+    fine = beside_int4().model_copy(update={"on": "questions"})
+
+    verdict = judge(a_comparison(), evidence(int4=(broken, fine)))
+
+    assert [finding.outcome for finding in verdict.reasons if finding.check == "int4"] == [
+        "fail", "pass",
+    ]  # fmt: skip
+    assert verdict.decisive[0].words == (
+        "On text the mean KL divergence is 3 nats, that of plain rounding to 4 bits 0.03 (95 %: "
+        "80 to 120 times that); it may be 4 times as much, and it is clearly more: this is not "
+        "what 4 bits can do."
+    )
+
+
+def test_where_four_bits_lose_nothing_neither_may_the_candidate() -> None:
+    """What float32 makes of two equal models counts as none, and the rest as a multiple of it."""
+    noise = beside_int4(mean_kl=3.9e-6, int4=0.0, times=(3.0, 4.5))
+    loss = beside_int4(mean_kl=0.01, int4=0.0, times=(9000.0, 11000.0))
+
+    assert judge(a_comparison(), evidence(int4=(noise,))).outcome == "pass"
+    assert judge(a_comparison(), evidence(int4=(loss,))).outcome == "fail"
+
+
 def test_what_was_not_measured_is_said() -> None:
     """Neither missing fidelity, nor a missing reference for it, passes in silence."""
     nothing = of(judge(a_comparison(), None), "fidelity")
     no_reference = of(judge(a_comparison(), evidence(rtn=None)), "fidelity")
+    no_int4 = of(judge(a_comparison(), evidence(int4=())), "int4")
 
     assert (nothing.outcome, no_reference.outcome) == ("not judged", "not judged")
     assert "was not measured, so it is not judged" in nothing.words
     assert "plain round-to-nearest was not measured" in no_reference.words
+    assert (no_int4.outcome, "4 bits was not measured" in no_int4.words) == ("not judged", True)
 
 
 @pytest.mark.parametrize(

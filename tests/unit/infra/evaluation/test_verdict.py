@@ -17,6 +17,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "yes_share": 3.0,
         "flips": 12.0,
         "kl_growth": 1.5,
+        "kl_int4": 4.0,
         "clusters": 10,
     }
 
