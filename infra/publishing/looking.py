@@ -1,0 +1,93 @@
+"""Everything that can be known before the first write: whoever is refused has changed nothing."""
+
+from infra.errors import PublicRepositoryError, TagMovedError
+from infra.publishing.drafts import Draft
+from infra.publishing.hub import Hub
+from infra.publishing.manifest import SIGNATURE, bytes_of, differences, without
+from infra.publishing.ownership import CARD, require_ours
+from infra.publishing.put import holds, shown
+from infra.publishing.signing import Signer
+from infra.publishing.target import Target
+
+
+def look(
+    hub: Hub, target: Target, gptq: Draft, main: Draft, signer: Signer | None
+) -> tuple[str, ...]:
+    """Refuse what must not be published, and return the repositories that are to be made.
+
+    Args:
+        hub: Where to publish.
+        target: The repository and the names.
+        gptq: The GPTQ revision.
+        main: The auto_round revision; its card may name a commit that is not there yet.
+        signer: Who signs.
+
+    Raises:
+        PublicRepositoryError: A release that is to be private would become public.
+        ForeignRepositoryError: A branch holds what no release of this model put there.
+        TagMovedError: The version is taken by other files.
+        CardRefusedError: The Hub does not take a card's metadata.
+        PublishError: The Hub refuses; a class below it says why.
+        HubUnreachableError: It does not answer.
+    """
+    missing = tuple(
+        repo_id for repo_id in target.repositories if not _is_there(hub, repo_id, target)
+    )
+    drafts = [draft for draft in (gptq, main) if draft.place.repo_id not in missing]
+    for draft in drafts:
+        _require_ours(hub, draft)
+    finished = gptq in drafts and tagged(hub, gptq, signer) is not None
+    announced = main in drafts and main.tag in hub.refs(main.place.repo_id).tags
+    if announced and not finished:
+        raise TagMovedError(
+            f"The tag {main.tag} of {main.place.repo_id} at {hub.endpoint} is there, but "
+            f"{gptq.tag} of {gptq.place.repo_id} is not: the version was published in another "
+            "layout, or a tag was deleted. Nothing was changed. Raise the version."
+        )
+    for draft, there in ((gptq, finished), (main, announced)):
+        if not there:
+            card = bytes_of(draft.files[CARD]).decode(errors="replace")
+            hub.check_card(draft.place.repo_id, card)
+    return missing
+
+
+def tagged(hub: Hub, draft: Draft, signer: Signer | None) -> str | None:
+    """Return the commit of a draft's tag; None if there is no such tag.
+
+    Raises:
+        TagMovedError: The tag is on other files.
+        PublishError: The Hub refuses.
+        HubUnreachableError: It does not answer.
+    """
+    place = draft.place
+    commit = hub.refs(place.repo_id).tags.get(draft.tag)
+    if commit is None:
+        return None
+    tree = hub.tree(place.repo_id, commit)
+    if holds(hub, place.repo_id, commit, tree, draft.files, signer):
+        return commit
+    unsigned = {path: file for path, file in tree.items() if path != SIGNATURE}
+    found = differences(without(draft.files, SIGNATURE), unsigned)
+    raise TagMovedError(
+        f"The tag {draft.tag} of {place.repo_id} at {hub.endpoint} is on {commit}, which is not "
+        f"what was to be published: {shown(found) or 'it has no signature by this key'}. Nothing "
+        "was changed. A tag of a release never moves, for others have pinned it: raise the version "
+        "and publish under that."
+    )
+
+
+def _is_there(hub: Hub, repo_id: str, target: Target) -> bool:
+    private = hub.is_private(repo_id)
+    if target.private and private is False:
+        raise PublicRepositoryError(
+            f"{repo_id} at {hub.endpoint} is public, and the release is to be private. Nothing was "
+            f"changed. Make the repository private at {hub.endpoint}/{repo_id}/settings, or say "
+            "private: false."
+        )
+    return private is not None
+
+
+def _require_ours(hub: Hub, draft: Draft) -> None:
+    head = hub.refs(draft.place.repo_id).branches.get(draft.place.branch)
+    if head is not None:
+        require_ours(hub, draft.place, head, draft.files)

@@ -1,0 +1,138 @@
+"""Publish a release: read this file first.
+
+    look      nothing is written while anything is unclear: foreign files, moved tags, a bad card
+    1 branch  auto_gptq, from the root commit              nobody reads it by default
+    2 put     the GPTQ checkpoint and its papers           one commit
+    3 tag     vX-auto_gptq                                 keeps it reachable, and never moves
+    4 put     the auto_round checkpoint and the card,      one commit, the only one that readers of
+              which names the GPTQ commit                  main see: both change together
+    5 tag     vX                                           announces the release
+    verify    by the Hub's digests, and by reading back under the digits that the card names
+
+Whatever kills it, and wherever: main, every tag and the revision that a card names are complete.
+A second run finds what is there and does the rest; one more finds it all, and makes no commit.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from infra.errors import HubUnreachableError, PublishedDiffersError, PublishError
+from infra.publishing.drafts import Draft, gptq_draft, main_draft, not_there_yet
+from infra.publishing.hub import Hub
+from infra.publishing.looking import look, tagged
+from infra.publishing.manifest import Known
+from infra.publishing.ownership import CARD
+from infra.publishing.papers import Papers
+from infra.publishing.pinned import Pinned
+from infra.publishing.published import Content, Published
+from infra.publishing.put import put
+from infra.publishing.refs import create_tag, ensure_branch, pin
+from infra.publishing.signing import Signer
+from infra.publishing.target import Target
+
+READ_BACK = ("config.json", CARD)
+
+
+class Press(NamedTuple):
+    """What every step needs."""
+
+    hub: Hub
+    signer: Signer | None
+    say: Callable[[str], None]
+
+
+class Brought(NamedTuple):
+    """A revision that is on the Hub."""
+
+    pinned: Pinned
+    commits: int  # made for it: none or one
+
+
+def publish(
+    hub: Hub,
+    target: Target,
+    content: Content,
+    papers: Papers,
+    *,
+    signer: Signer | None,
+    say: Callable[[str], None],
+) -> Published:
+    """Publish a release, or find that it is published.
+
+    Args:
+        hub: Where to.
+        target: The repository and the names.
+        content: The two exports; nobody may write to them meanwhile.
+        papers: What the release says about itself.
+        signer: Signs both revisions; None to publish without signatures.
+        say: Is told what happens, a sentence at a time.
+
+    Raises:
+        NotAnExportError: A folder is no export, or there is no card.
+        ForeignRepositoryError: The repository holds what no release of this model put there.
+        TagMovedError: The version is taken by other files.
+        StaleParentError: Somebody else wrote to a branch meanwhile.
+        PublishError: The Hub refuses, or something cannot be published; a class below it says what.
+        HubUnreachableError: The Hub does not answer.  Running again goes on where this ended.
+        StorageError: A file cannot be read.
+    """
+    press, known = Press(hub, signer, say), Known()
+    gptq = gptq_draft(target, content, papers, known)
+    sketch = main_draft(target, content, papers, not_there_yet(target), known)
+    for repo_id in look(hub, target, gptq, sketch, signer):
+        _make_repository(press, repo_id, private=target.private)
+    side = _bring(press, gptq)
+    main = _bring(press, main_draft(target, content, papers, side.pinned, known))
+    return Published(
+        endpoint=hub.endpoint,
+        repo_id=target.repo_id,
+        version=target.version,
+        main=main.pinned,
+        gptq=side.pinned,
+        commits=side.commits + main.commits,
+        signed=signer is not None,
+    )
+
+
+def _make_repository(press: Press, repo_id: str, *, private: bool) -> None:
+    """Make a repository; where the answer is lost, what is there counts."""
+    try:
+        press.hub.create(repo_id, private=private)
+    except (PublishError, HubUnreachableError):
+        if press.hub.is_private(repo_id) is None:
+            raise
+    press.say(f"{repo_id}: made, {'private' if private else 'public'}")
+
+
+def _bring(press: Press, draft: Draft) -> Brought:
+    """Have a revision and its tag on the Hub, and see that it can be read by its short name."""
+    place, hub = draft.place, press.hub
+    commit, commits = tagged(hub, draft, press.signer), 0
+    if commit is None:
+        ensure_branch(hub, place.repo_id, place.branch)
+        commit, commits = put(hub, place, draft.files, title=draft.title, signer=press.signer)
+        create_tag(hub, place.repo_id, draft.tag, commit)
+    pinned = pin(hub, place.repo_id, commit, tag=draft.tag)
+    for path in READ_BACK:
+        _require_readable(hub, pinned, draft, path)
+    how = "published" if commits else "there already"
+    press.say(f"{draft.tag}: {how}, {pinned.short} on {place}")
+    return Brought(pinned, commits)
+
+
+def _require_readable(hub: Hub, pinned: Pinned, draft: Draft, path: str) -> None:
+    """Require that a file is what it must be when it is read as a reader of the card will.
+
+    Raises:
+        PublishedDiffersError: It is not.
+    """
+    if path not in draft.files:
+        return
+    found = hub.read(pinned.repo_id, pinned.short, path)
+    if hashlib.sha256(found).hexdigest() != draft.files[path].sha256:
+        raise PublishedDiffersError(
+            f"{path} of {pinned.repo_id} at {hub.endpoint}, read by the revision {pinned.short}, "
+            f"is not what was published in {pinned.commit}. Something between here and the Hub "
+            "answers with other content: look at the revision there before it is used."
+        )
