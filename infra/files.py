@@ -95,6 +95,19 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def write_private(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` as `write_atomically` does, for nobody but this user to read.
+
+    Raises:
+        StorageError: As `explaining` says.
+    """
+    make_folder(path.parent)
+    with atomic_path(path) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+
+
 def make_folder(folder: Path) -> None:
     """Make ``folder`` and its parents where they are missing.
 

@@ -1,0 +1,44 @@
+"""The contents that a commit's large files need: here already, or brought from their chunks."""
+
+from infra.local_hub import xet
+from infra.local_hub.commits import LargeFile, LargeFileLine, Proposal
+from infra.local_hub.largefiles import Pointer, content_path, has_content
+from infra.local_hub.refusals import Refusal
+from infra.local_hub.repository import Repository
+from infra.local_hub.state import Hub
+
+
+def gather(hub: Hub, repository: Repository, proposal: Proposal, host: str | None) -> None:
+    """Bring what a client on this machine has stored in chunks, before the repository is locked.
+
+    Raises:
+        Refusal: A file is larger than the Hub takes, or its chunks give something else.
+        StorageError: It cannot be written.
+    """
+    if not (hub.settings.xet and xet.is_this_machine(host)):
+        return
+    for operation in proposal.operations:
+        if not isinstance(operation, LargeFileLine) or operation.value.size is None:
+            continue
+        pointer = Pointer(operation.value.oid, operation.value.size)
+        if pointer.size > hub.settings.max_lfs_bytes:
+            raise Refusal(413, f"{operation.value.path} is larger than this Hub takes.")
+        if not has_content(repository.folder, pointer):
+            xet.bring(hub.root, repository.folder, pointer)
+
+
+def size_of(repository: Repository, file: LargeFile) -> int:
+    """Return the size of a large file whose content the repository has.
+
+    Raises:
+        Refusal: It has none of this digest, or of another size.
+    """
+    try:
+        size = content_path(repository.folder, file.oid).stat().st_size
+    except OSError:
+        raise Refusal(
+            400, f"LFS pointer pointed to a file that does not exist: {file.path}"
+        ) from None
+    if file.size is not None and file.size != size:
+        raise Refusal(400, f"{file.path} has {size} bytes, and not {file.size}.")
+    return size
