@@ -4,6 +4,7 @@ FlowError
 ├── RecipeError           a recipe, an override or an argument does not say what it must
 ├── VerificationError     an exported checkpoint is not what was computed
 ├── EvaluationFileError   a file holds no evaluation, or not the model that is asked for
+├── HubStartError         the workspace's Hub cannot be started
 └── ServerError           Prefect's server cannot be started or reached
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
@@ -24,6 +25,10 @@ class VerificationError(FlowError):
 
 class EvaluationFileError(FlowError):
     """A file holds no evaluation, or not the model that is asked for."""
+
+
+class HubStartError(FlowError):
+    """The workspace's Hub cannot be started."""
 
 
 class ServerError(FlowError):

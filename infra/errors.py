@@ -104,6 +104,9 @@ InfraError
 │   ├── PublishedDiffersError   what the Hub shows after a push is not what was pushed
 │   ├── SigningError            nothing can be signed: no package, or no usable key
 │   └── BadSignatureError       a signature is not by this key, or not over these files
+├── LocalHubError               a Hub of one's own cannot be run as asked
+│   ├── HubNameError            a user or an organization of it cannot be called this
+│   └── HubPortError            it cannot listen where it should
 ├── ReleaseFileError            a release.json tells of no release that can be read here
 └── CheckpointError             a checkpoint cannot be written or read as asked
     ├── ExportPlanError         what is to be written does not fit together
@@ -587,3 +590,15 @@ class SpreadsheetError(EvaluationError):
 
 class ReleaseFileError(InfraError, ValueError):
     """A release.json tells of no release that can be read here."""
+
+
+class LocalHubError(InfraError):
+    """A Hub of one's own cannot be run as asked."""
+
+
+class HubNameError(LocalHubError, ValueError):
+    """A user or an organization of the Hub cannot be called this."""
+
+
+class HubPortError(LocalHubError):
+    """The Hub cannot listen where it should."""

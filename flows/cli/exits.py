@@ -14,12 +14,21 @@ from types import FrameType
 
 from rich.console import Console
 
-from flows.errors import EvaluationFileError, FlowError, RecipeError, ServerError, VerificationError
+from flows.errors import (
+    EvaluationFileError,
+    FlowError,
+    HubStartError,
+    RecipeError,
+    ServerError,
+    VerificationError,
+)
 from infra.errors import (
     BenchmarkKindError,
     ChecksumError,
     DownloadError,
     HubFullError,
+    HubNameError,
+    HubPortError,
     HubUnreachableError,
     InfraError,
     MissingTokenError,
@@ -54,7 +63,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
     (
         (
             *(RecipeError, GridError, ScheduleError),
-            *(UnknownRulesError, UnknownBenchmarkError, BenchmarkKindError),
+            *(UnknownRulesError, UnknownBenchmarkError, BenchmarkKindError, HubNameError),
         ),
         Exit.USAGE,
     ),
@@ -64,7 +73,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
             *(StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
             *(DownloadError, ChecksumError, ScratchSpaceError),
             *(MissingTokenError, RejectedTokenError, NotAllowedError),
-            *(HubFullError, TooLargeForHubError),
+            *(HubFullError, TooLargeForHubError, HubPortError, HubStartError),
         ),
         Exit.ENVIRONMENT,
     ),
