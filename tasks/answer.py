@@ -9,7 +9,6 @@ model, takes it without loading the model at all.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 from prefect import task
@@ -28,6 +27,7 @@ from tasks.policies import LOCK_BACKOFF, somebody_else_answers
 from tasks.progress import AnswerEvent, emit_answers
 from tasks.specs import ComputeSpec, Spec
 from tasks.subjects import OpenSubject, open_subject
+from tasks.versions import version_of
 
 NOT_OF_THE_ANSWERS = {
     "names", "source", "rules", "shards", "parallel", "batch_size", "limit", "fidelity_prompts",
@@ -140,16 +140,9 @@ def _fingerprint(shard: Shard, table: TableRef) -> str:
         "questions": [asked.limit, shard.number, asked.shards],
         "asked": asked.model_dump(mode="json", exclude=NOT_OF_THE_ANSWERS),
         "place": f"{place.device.type} {place.dtype}",
-        "versions": [_version(name) for name in packages],
+        "versions": [version_of(name) for name in packages],
     }
     return fingerprint(parts)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None  # whoever needs it will say so
 
 
 def _teller(shard: Shard, table: TableRef, started: float) -> Callable[[Progress], None]:

@@ -16,6 +16,7 @@ from infra.card.value import Value
 from infra.checkpoints.plan import Format
 from infra.errors import ReleaseFileError
 
+On = Literal["text", "questions"]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -127,7 +128,7 @@ class FidelityFacts(Value):
     """How near a variant's predictions stay to the 16-bit model's, token by token."""
 
     variant: str = Field(description="The variant.")
-    on: Literal["text", "questions"] = Field(description="What was predicted.")
+    on: On = Field(description="What was predicted.")
     samples: int = Field(ge=1, description="Texts, or questions with their answers.")
     tokens: int = Field(ge=1, description="Predicted tokens.")
     perplexity_16bit: float = Field(description="Perplexity of the 16-bit model.")

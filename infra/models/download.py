@@ -27,9 +27,12 @@ from huggingface_hub.errors import (
 from infra.errors import HubUnreachableError, ModelError, ModelNotFoundError, UnknownRevisionError
 from infra.files import explaining
 
-# Weights, configuration, tokenizer, processor, and the licence that must travel with them: never
-# pickles, and never what lies in folders below, which are copies in other formats.
-WANTED = ("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*", "NOTICE*")
+# Weights, configuration, tokenizer, processor, the licence that must travel with them, and the card
+# that names it: never pickles, and never what lies in folders below, copies in other formats.
+WANTED = (
+    *("*.safetensors", "*.json", "*.txt", "*.jinja", "*.model"),
+    *("LICENSE*", "NOTICE*", "README.md"),
+)
 UNWANTED = ("*/*", "consolidated*.safetensors")
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -108,12 +108,13 @@ def test_files_are_asked_for_by_commit_alone(world: World) -> None:
 
 
 def test_only_what_is_needed_is_fetched(world: World) -> None:
-    """Weights, JSON, text and licence come; pickles, cards and other formats' folders do not."""
+    """Weights, JSON, text, licence and card come; pickles and other formats' folders do not."""
     source = _source(world.resolver.ask("org/tiny"))
 
     names = sorted(p.relative_to(source.path).as_posix() for p in source.path.rglob("*"))
     assert names == [
         "LICENSE",
+        "README.md",
         "chat_template.json",
         "config.json",
         "generation_config.json",
@@ -126,7 +127,7 @@ def test_only_what_is_needed_is_fetched(world: World) -> None:
         "tokenizer_config.json",
         "vocab.json",
     ]
-    assert [r for r in world.hub.requests if r.endswith((".bin", ".md", "onnx/config.json"))] == []
+    assert [r for r in world.hub.requests if r.endswith((".bin", "onnx/config.json"))] == []
 
 
 @pytest.mark.parametrize("revision", ["v9", "f" * 40])
