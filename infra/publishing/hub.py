@@ -21,7 +21,8 @@ from huggingface_hub import (
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from infra.publishing.manifest import RemoteFile, Tree
+from infra.errors import PublishedDiffersError
+from infra.publishing.manifest import RemoteFile, Tree, differences, measure
 from infra.publishing.refusals import BAD_CARD, CLIENT_ERRORS, Attempt, told
 from infra.publishing.token import HubToken
 
@@ -125,6 +126,28 @@ class Hub:
             f"reading {path} of {repo_id} at {revision}",
             lambda: _read(self._api, repo_id, revision, path),
         )
+
+    def download(self, repo_id: str, commit: str, folder: Path) -> Path:
+        """Fetch all files of a commit into a folder; those that are there are not fetched again.
+
+        Returns:
+            The folder.
+
+        Raises:
+            PublishedDiffersError: What came is not what the Hub announced.
+        """
+        self._ask(
+            repo_id,
+            f"downloading {repo_id} at {commit}",
+            lambda: self._api.snapshot_download(repo_id, revision=commit, local_dir=folder),
+        )
+        if found := differences(measure(folder, {}), self.tree(repo_id, commit)):
+            raise PublishedDiffersError(
+                f"{repo_id} at {commit} was downloaded to {folder}, but what came is not what "
+                f"{self.endpoint} announced: {'; '.join(found[:3])}. Delete the folder and run "
+                "again, which fetches it anew."
+            )
+        return folder
 
     def check_card(self, repo_id: str, text: str) -> None:
         """Require that the Hub takes a card's metadata, before anything is written.

@@ -4,8 +4,10 @@ It would read and hash all files itself.  Publishing knows their digests already
 these: a release of many gigabytes is signed at once.
 """
 
+import base64
+import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -117,5 +119,21 @@ def fault(signature: bytes, files: Manifest, public_key: Path) -> str | None:
         except InvalidSignature:
             return "the signature was not made by this key"
         except _NO_SIGNATURE as error:
+            if str(error).startswith("Signature mismatch"):  # so it is by this key
+                return "; ".join(_differing(signature, files))
             return " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def _differing(signature: bytes, files: Manifest) -> Iterator[str]:
+    """Tell in what files differ from those that were signed: the package shows raw bytes."""
+    payload = base64.b64decode(json.loads(signature)["dsseEnvelope"]["payload"])
+    listed = json.loads(payload)["predicate"]["resources"]
+    signed = {str(file["name"]): str(file["digest"]) for file in listed}
+    yield from (f"{path} is missing" for path in sorted(signed.keys() - files.keys()))
+    yield from (f"{path} was not signed" for path in sorted(files.keys() - signed.keys()))
+    yield from (
+        f"{path} has other content"
+        for path in sorted(files.keys() & signed.keys())
+        if files[path].sha256 != signed[path]
+    )

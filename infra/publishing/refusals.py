@@ -30,6 +30,7 @@ from infra.errors import (
     StaleParentError,
     TooLargeForHubError,
     UnknownRepositoryError,
+    UnknownRevisionError,
 )
 from infra.files import storage_error
 from infra.publishing.token import HubToken
@@ -90,13 +91,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__ or link.__context__
 
 
-def _answered(error: HfHubHTTPError, attempt: Attempt) -> InfraError:
+def _answered(error: HfHubHTTPError, attempt: Attempt) -> InfraError:  # noqa: PLR0911 -- a table
     """Tell an answer by its status, the same whatever class the client chose for it."""
     status = error.response.status_code
     said = error.server_message or error.response.reason_phrase or f"status {status}"
     if isinstance(error, GatedRepoError):
         return _not_allowed(said, attempt)
-    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
+    if isinstance(error, RevisionNotFoundError):
+        return _no_revision(said, attempt)
+    if isinstance(error, RepositoryNotFoundError):
         return _unknown(said, attempt)
     if status in _TRY_AGAIN:
         return _in_trouble(status, said, attempt)
@@ -138,6 +141,14 @@ def _unknown(said: str, attempt: Attempt) -> InfraError:
         f"The Hub at {attempt.endpoint} knows no {attempt.repo_id} that it would show: "
         f"{attempt.quote(said)} (while {attempt.doing}). Check the spelling, the endpoint, and "
         "that the token may see it if it is private."
+    )
+
+
+def _no_revision(said: str, attempt: Attempt) -> InfraError:
+    return UnknownRevisionError(
+        f"{attempt.repo_id} at {attempt.endpoint} has no such branch, tag or commit: "
+        f"{attempt.quote(said)} (while {attempt.doing}). {attempt.endpoint}/{attempt.repo_id}"
+        "/tree/main lists those that it has."
     )
 
 

@@ -14,7 +14,7 @@ from infra.errors import (
     PublishError,
     StaleParentError,
     UnknownReleaseError,
-    UnknownRepositoryError,
+    UnknownRevisionError,
 )
 from infra.publishing.hub import Hub, Operation
 from infra.publishing.manifest import NOT_OURS, Tree
@@ -81,7 +81,7 @@ def _release(hub: Hub, repo_id: str, to: str) -> str:
         return tags[to]
     try:
         return hub.resolve(repo_id, to)
-    except UnknownRepositoryError as error:
+    except UnknownRevisionError as error:
         known = ", ".join(sorted(tags)) or "none"
         raise UnknownReleaseError(
             f"{repo_id} at {hub.endpoint} has no release {to!r}. Nothing was changed. Its tags: "
