@@ -4,8 +4,8 @@ FlowError
 ├── RecipeError           a recipe, an override or an argument does not say what it must
 ├── VerificationError     an exported checkpoint is not what was computed
 ├── EvaluationFileError   a file holds no evaluation, or not the model that is asked for
-├── HubStartError         the workspace's Hub cannot be started
 └── ServerError           Prefect's server cannot be started or reached
+    └── HubStartError     the workspace's Hub cannot be started
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
 """
@@ -27,9 +27,9 @@ class EvaluationFileError(FlowError):
     """A file holds no evaluation, or not the model that is asked for."""
 
 
-class HubStartError(FlowError):
-    """The workspace's Hub cannot be started."""
-
-
 class ServerError(FlowError):
     """Prefect's server cannot be started or reached."""
+
+
+class HubStartError(ServerError):
+    """The workspace's Hub cannot be started."""

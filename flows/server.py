@@ -9,14 +9,9 @@ Prefect profile, keeps it.
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
-import socket
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,18 +21,16 @@ from prefect.events.worker import EventsWorker
 from prefect.settings import get_current_settings, temporary_settings
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flows import processes
+from flows import embedded, processes
+from flows.embedded import HOST
 from flows.errors import ServerError
 from infra.files import make_folder, write_atomically
 
-HOST = "127.0.0.1"
 USUAL_PORT = 4200  # Prefect's own
 START_SECONDS = (
     180.0  # a first start creates the database; on two busy cores it takes half a minute
 )
-POLL_SECONDS = 0.25
 FLUSH_SECONDS = 10.0
-SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")  # the server needs none of ours
 
 CLIENT_DEFAULTS = {
     "flows.heartbeat_frequency": 30,  # a run whose host is lost is found by its silence
@@ -118,7 +111,7 @@ def ensure(workspace: Path) -> tuple[ServerRecord, str]:
         ServerError: It does not start; the message ends with the last lines of its log.
     """
     make_folder(workspace)
-    with _locked(workspace / "server.lock", fcntl.LOCK_EX):
+    with embedded.locked(workspace / "server.lock"):
         record = read_record(workspace)
         if record and is_alive(record):
             return record, "re-used"
@@ -135,7 +128,7 @@ def stop(workspace: Path) -> bool:
     """Stop the server of a workspace if one is alive; return whether one was."""
     if not workspace.is_dir():
         return False
-    with _locked(workspace / "server.lock", fcntl.LOCK_EX):
+    with embedded.locked(workspace / "server.lock"):
         record = read_record(workspace)
         alive = record is not None and processes.identity(record.pid) == record.identity
         if record and alive:
@@ -159,12 +152,7 @@ def is_alive(record: ServerRecord) -> bool:
 
 def healthy(api_url: str) -> bool:
     """Whether a Prefect server answers at ``api_url`` and says that it is well."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback, no proxy
-    try:
-        with opener.open(f"{api_url}/health", timeout=5) as response:
-            return json.loads(response.read()) is True
-    except (OSError, ValueError, urllib.error.URLError):
-        return False
+    return embedded.healthy(f"{api_url}/health")
 
 
 def _require_answer(url: str) -> None:
@@ -202,34 +190,31 @@ def _start(home: Path) -> ServerRecord:
         command, environment=_server_environment(home.resolve(), port), log=log
     )
     try:
-        _wait_until(lambda: healthy(f"http://{HOST}:{port}/api"), pid, log)
+        _require_start(port, pid, log)
     except BaseException:  # an interrupt too must leave no process behind
         processes.stop(pid)
         raise
     return ServerRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
 
 
-def _wait_until(ready: Callable[[], bool], pid: int, log: Path) -> None:
-    """Wait until ``ready``, as long as the process lives and patience lasts."""
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        gone = processes.identity(pid) is None
-        if gone or time.monotonic() > deadline:
-            why = "ended at once" if gone else f"did not answer in {START_SECONDS:.0f} s"
-            tail = " | ".join(log.read_text(errors="replace").strip().splitlines()[-3:])
-            raise ServerError(
-                f"Prefect's server {why}. Its log is {log}, and ends: {tail or '(nothing)'}. "
-                "Set PREFECT_API_URL to use a server that runs elsewhere."
-            )
-        time.sleep(POLL_SECONDS)
+def _require_start(port: int, pid: int, log: Path) -> None:
+    """Wait until a server answers, as long as its process lives and patience lasts."""
+    why = embedded.why_not_ready(
+        lambda: healthy(f"http://{HOST}:{port}/api"), pid, patience_seconds=START_SECONDS
+    )
+    if why is not None:
+        raise ServerError(
+            f"Prefect's server {why}. Its log is {log}, and ends: {embedded.last_lines(log)}. "
+            "Set PREFECT_API_URL to use a server that runs elsewhere."
+        )
 
 
 def _server_environment(home: Path, port: int) -> dict[str, str]:
     """Return the environment of a server that keeps to itself."""
     inherited = {
         name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PREFECT_") and not any(word in name.upper() for word in SECRETS)
+        for name, value in embedded.without_secrets(os.environ).items()
+        if not name.startswith("PREFECT_")
     }
     return inherited | {
         "PREFECT_HOME": str(home),
@@ -246,32 +231,17 @@ def _server_environment(home: Path, port: int) -> dict[str, str]:
 
 def _free_port() -> int:
     """Return Prefect's usual port if it is free, else any that is."""
-    for wanted in (USUAL_PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, wanted))
-                port: int = probe.getsockname()[1]
-                return port
-    raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
-
-
-@contextlib.contextmanager
-def _locked(path: Path, kind: int) -> Iterator[int]:
-    """Hold a lock of ``kind`` on ``path``; the system lets go of it however the process ends."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, kind)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    port = embedded.free_port(USUAL_PORT)
+    if port is None:
+        raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
+    return port
 
 
 @contextlib.contextmanager
 def _in_use(workspace: Path) -> Iterator[Callable[[], bool]]:
     """Mark the server as used by this process; yields whether no other process uses it."""
     make_folder(workspace)
-    with _locked(workspace / "server.users", fcntl.LOCK_SH) as descriptor:
+    with embedded.locked(workspace / "server.users", fcntl.LOCK_SH) as descriptor:
 
         def nobody_else() -> bool:
             try:

@@ -17,7 +17,6 @@ from rich.console import Console
 from flows.errors import (
     EvaluationFileError,
     FlowError,
-    HubStartError,
     RecipeError,
     ServerError,
     VerificationError,
@@ -73,7 +72,7 @@ _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit]
             *(StorageError, OutputExistsError, StoreError, HubUnreachableError, ServerError),
             *(DownloadError, ChecksumError, ScratchSpaceError),
             *(MissingTokenError, RejectedTokenError, NotAllowedError),
-            *(HubFullError, TooLargeForHubError, HubPortError, HubStartError),
+            *(HubFullError, TooLargeForHubError, HubPortError),
         ),
         Exit.ENVIRONMENT,
     ),

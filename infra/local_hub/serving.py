@@ -1,6 +1,8 @@
 """Run a Hub: in a thread, for tests and short uses, or as the whole of a process."""
 
 import contextlib
+import logging
+import signal
 import socket
 import threading
 import time
@@ -15,6 +17,7 @@ from infra.local_hub.faults import FaultPlan
 from infra.local_hub.settings import HubSettings
 from infra.local_hub.wire import CuttableProtocol, Wire
 
+LOG = logging.getLogger("roundhouse.hub")
 LOOPBACK = "127.0.0.1"
 USUAL_PORT = 8390
 LAST_ANSWERS_SECONDS = 10
@@ -66,7 +69,9 @@ def serve(settings: HubSettings, *, host: str = LOOPBACK, port: int = USUAL_PORT
         HubPortError: The port is taken, or the host is not this machine's.
         StorageError: The folder cannot be used.
     """
-    with contextlib.closing(listen(host, port)) as listener:
+    with contextlib.closing(listen(host, port)) as listener, _signals_end_quietly():
+        name = f"[{host}]" if ":" in host else host
+        LOG.info("The Hub is at http://%s:%d", name, listener.getsockname()[1])
         uvicorn.Server(_config(create_app(settings))).run(sockets=[listener])
 
 
@@ -78,7 +83,8 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # the protocol by name: asyncio sends answers at once (TCP_NODELAY) only where it sees it
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
@@ -93,6 +99,23 @@ def listen(host: str, port: int) -> socket.socket:
             "be an address of this machine."
         ) from error
     return listener
+
+
+@contextlib.contextmanager
+def _signals_end_quietly() -> Iterator[None]:
+    """Let a signal that has stopped the server be the end of it.
+
+    When uvicorn has shut down, it sends itself the signal once more, for whoever handled it before.
+    """
+    before = [
+        (number, signal.signal(number, lambda *_: None))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def _config(app: Wire) -> uvicorn.Config:

@@ -1,6 +1,5 @@
 """Files on their way out, whole or from some byte on."""
 
-
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
