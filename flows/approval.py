@@ -5,6 +5,8 @@ either waits on its page for somebody to read the numbers and approve, or ends a
 command with an approval then goes on from what is in the store.
 """
 
+from typing import TypeVar
+
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FlowPauseTimeout
 from prefect.flow_runs import pause_flow_run
@@ -13,10 +15,11 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows.recipe import ApprovalSpec
-from flows.results import Approval, RunResult
+from flows.results import Approval, Candidates
 from tasks.progress import say
 
 HELD, REFUSED = "Held", "Refused"
+Result = TypeVar("Result", bound=Candidates)
 
 
 class Decision(RunInput):
@@ -27,9 +30,7 @@ class Decision(RunInput):
     reason: str = Field(default="", description="Why.")
 
 
-def settle(
-    result: RunResult, gate: ApprovalSpec, *, approve_hold: bool
-) -> RunResult | State[RunResult]:
+def settle(result: Result, gate: ApprovalSpec, *, approve_hold: bool) -> Result | State[Result]:
     """Return the result in a state that says what may be done with it.
 
     One variant that passes is enough: that one is released, and the others are told of.
@@ -50,7 +51,7 @@ def settle(
     return result
 
 
-def _approval(result: RunResult, gate: ApprovalSpec, *, approve_hold: bool) -> Approval | None:
+def _approval(result: Candidates, gate: ApprovalSpec, *, approve_hold: bool) -> Approval | None:
     """Return a person's approval, if there is one."""
     if approve_hold:
         return Approval(by="the command line", reason="approved beforehand")
@@ -65,7 +66,7 @@ def _approval(result: RunResult, gate: ApprovalSpec, *, approve_hold: bool) -> A
     return Approval(by=told.name or "unnamed", reason=told.reason) if told.approve else None
 
 
-def _reasons(result: RunResult, outcome: str) -> str:
+def _reasons(result: Candidates, outcome: str) -> str:
     """Return what decided, in words."""
     found = () if result.evaluation is None else result.evaluation.variants
     return " ".join(

@@ -1,4 +1,4 @@
-"""Quantize a vision-language model: calibrate, quantize, export, verify, evaluate, judge.
+"""Quantize a vision-language model: calibrate, quantize, export, verify, evaluate, judge, publish.
 
 Read this file first.  Each line of the flow is one step, and each step wraps functions of
 `quantcore` (arithmetic) and `infra` (the outside world).  Steps hand each other references, a
@@ -12,8 +12,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows import approval, report
+from flows.endpoint import at_its_hub
 from flows.errors import VerificationError
 from flows.evaluate import BASELINE, Material, draw_material, evaluate
+from flows.publishing import publish_chosen
 from flows.recipe import Recipe, Variant
 from flows.results import Evaluation, RunResult, VariantResult
 from flows.segment import cut, quantize_segment
@@ -33,7 +35,7 @@ from tasks.verify import verify_export
 def quantize_model(
     recipe: Recipe, store_root: Path, *, approve_hold: bool = False
 ) -> RunResult | State[RunResult]:
-    """Turn the model of ``recipe`` into verified, judged checkpoints, one pair for each variant.
+    """Turn the model of ``recipe`` into verified, judged checkpoints, and publish the best of them.
 
     Args:
         recipe: What is asked for.
@@ -45,9 +47,10 @@ def quantize_model(
 
     Raises:
         VerificationError: An export is not what was computed.
-        InfraError: The model, the data or the disk refuses.
+        InfraError: The model, the data, the Hub or the disk refuses.
         QuantcoreError: The weights or the grid refuse.
     """
+    recipe = at_its_hub(recipe, store_root)
     source = resolve_model(recipe.model.location, recipe.model.revision)
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
@@ -58,7 +61,11 @@ def quantize_model(
     evaluation = _evaluate(recipe, source, results, material, store_root)
     result = RunResult(source=source, variants=results, evaluation=evaluation)
     report.publish_summary(recipe, result)
-    return approval.settle(result, recipe.gate, approve_hold=approve_hold)
+    settled = approval.settle(result, recipe.gate, approve_hold=approve_hold)
+    if recipe.publish is None or not isinstance(settled, RunResult):
+        return settled
+    published = publish_chosen(recipe, settled, material.text, store_root)
+    return settled.model_copy(update={"published": published})
 
 
 def _evaluate(

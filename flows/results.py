@@ -6,6 +6,7 @@ from pydantic import Field
 
 from infra.evaluation.verdict import Outcome
 from infra.models.source import ModelSource
+from infra.publishing.published import Published
 from tasks.evalspecs import AnswersRef, FidelityReport, Judged, ScoredRef, TableRef
 from tasks.specs import BlockRecord, ExportResult, Spec, VerifyReport
 
@@ -87,17 +88,31 @@ class Approval(Spec):
     reason: str = Field(description="Why, in their words.")
 
 
-class RunResult(Spec):
-    """All that one recipe gave."""
+class Candidates(Spec):
+    """What the gate was shown, and what became of it."""
 
-    source: ModelSource = Field(description="The 16-bit model, at its resolved revision.")
-    variants: tuple[VariantResult, ...] = Field(description="One result a variant.")
     evaluation: Evaluation | None = Field(
         description="Comparison with the 16-bit model; None: the recipe asks for none."
     )
     approval: Approval | None = Field(
         default=None, description="Who let it go on where the gate was not sure."
     )
+    published: Published | None = Field(
+        default=None, description="Under which names it was published; None: it was not."
+    )
+
+
+class RunResult(Candidates):
+    """All that one recipe gave."""
+
+    source: ModelSource = Field(description="The 16-bit model, at its resolved revision.")
+    variants: tuple[VariantResult, ...] = Field(description="One result a variant.")
+
+    @property
+    def chosen(self) -> VariantResult:
+        """The variant to release: what the evaluation chose, or the first if nothing was judged."""
+        name = None if self.evaluation is None else self.evaluation.chosen
+        return next((each for each in self.variants if each.name == name), self.variants[0])
 
     def fidelity(self, variant: str) -> FidelityReport | None:
         """Return what is known of a variant's predictions."""

@@ -12,6 +12,8 @@ from pathlib import Path
 import typer
 
 from flows.cli import flags, pages
+from flows.cli.hub import hub_app
+from flows.cli.releaseapp import release_app
 from flows.cli.session import Session
 from infra.evaluation.rules import DEFAULT_RULES
 
@@ -25,7 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-HERE = Path(".roundhouse")
+app.add_typer(release_app)
+app.add_typer(hub_app, name="hub")
 
 
 @app.callback()
@@ -57,7 +60,7 @@ def quantize(  # noqa: PLR0913 -- a command line is its flags
     device: flags.Device = "auto",
     dtype: flags.Dtype = "auto",
     threads: flags.Threads = None,
-    workspace: flags.Workspace = HERE,
+    workspace: flags.Workspace = flags.HERE,
     keep_server: flags.KeepServer = True,
     verbose: flags.Verbose = False,
 ) -> None:
@@ -97,7 +100,7 @@ def run(
     overrides: flags.Overrides = None,
     *,
     approve_hold: flags.ApproveHold = False,
-    workspace: flags.Workspace = HERE,
+    workspace: flags.Workspace = flags.HERE,
     keep_server: flags.KeepServer = True,
     verbose: flags.Verbose = False,
 ) -> None:
@@ -183,7 +186,7 @@ def evaluate(  # noqa: PLR0913 -- a command line is its flags
     device: flags.Device = "auto",
     dtype: flags.Dtype = "auto",
     threads: flags.Threads = None,
-    workspace: flags.Workspace = HERE,
+    workspace: flags.Workspace = flags.HERE,
     keep_server: flags.KeepServer = True,
     verbose: flags.Verbose = False,
 ) -> None:
@@ -239,7 +242,7 @@ def demo(
     overrides: flags.Overrides = None,
     *,
     fresh: flags.Fresh = False,
-    workspace: flags.Workspace = HERE,
+    workspace: flags.Workspace = flags.HERE,
     keep_server: flags.KeepServer = True,
     verbose: flags.Verbose = False,
 ) -> None:
@@ -258,7 +261,10 @@ def demo(
 
 @app.command()
 def ui(
-    *, stop: flags.Stop = False, workspace: flags.Workspace = HERE, verbose: flags.Verbose = False
+    *,
+    stop: flags.Stop = False,
+    workspace: flags.Workspace = flags.HERE,
+    verbose: flags.Verbose = False,
 ) -> None:
     """Start the Prefect server that has the pages of all runs, or stop it."""
     from flows.cli.exits import Exit, finish

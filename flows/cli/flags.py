@@ -16,6 +16,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001 -- typer's form of a c
         raise typer.Exit
 
 
+HERE = Path(".roundhouse")
 Version = Annotated[
     bool,
     typer.Option(

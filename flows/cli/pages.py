@@ -45,6 +45,8 @@ roundhouse run qwen2-vl-7b-instruct --set compute.device=cuda
 
 roundhouse run my-recipe.yaml --set quantization.iters=200 --set calibration.pile.nsamples=64
 
+roundhouse run my-recipe.yaml --set publish=null   (publish nothing)
+
 [bold]Packaged recipes[/bold]: demo, qwen2-vl-7b-instruct.  Several calibration sets give several
 variants, each in a folder of its name below export.output_dir.  Paths in a recipe are relative to
 its file; those in --set, and in packaged recipes, to the current folder.
@@ -95,4 +97,38 @@ COMPARE_EXAMPLES = page("""
 
 Both must be of the same tables, rows and rules; scores are paired by question, intervals come from
 a clustered bootstrap.  A file with several models needs a name: result.json:auto_round.
+""")
+
+TAG_EXAMPLES = page("""
+[bold]Example[/bold]: roundhouse tag Qwen/Qwen2-VL-7B-Instruct main release/v1.2.0
+
+A tag that fits the pattern of a recipe which is listened to starts its release.  Tags never move:
+setting one again on the same commit changes nothing, on another commit it is refused.
+""")
+
+RELEASE_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse release qwen2-vl-7b-instruct --tag release/v1.2.0
+
+roundhouse release my-recipe.yaml --tag release/v1.2.0 --repo acme/staging --approve-hold
+
+What a tag starts by itself where [bold]roundhouse listen[/bold] runs, done by hand: on a source
+repository the tagged commit is quantized, on a staging repository the tagged candidate is promoted.
+A tag that was released is not released again.
+""")
+
+ROLLBACK_EXAMPLES = page("""
+[bold]Example[/bold]: roundhouse rollback acme/Qwen2-VL-7B-Instruct-int4 --to v1.0.0
+
+One commit on top of the branch, made by the Hub from what it holds; nothing is uploaded, nothing
+is deleted, and every tag stays where it is.
+""")
+
+LISTEN_EXAMPLES = page("""
+[bold]Example[/bold]: roundhouse listen qwen2-vl-7b-instruct --port 8450
+
+Takes notices of a Hub's webhooks, looks at the watched repositories every five minutes, and runs
+the releases that their tags ask for.  Listens on loopback; put TLS in front to take notices from
+elsewhere, or leave the webhook out: the watcher alone misses nothing.  Stops on SIGTERM.
 """)

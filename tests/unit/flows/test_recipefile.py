@@ -113,7 +113,10 @@ def test_values_are_yaml(path: Path) -> None:
         ),
         ("export.formats=[auto_gptq, auto_gptq]", "formats names one twice"),
         ("model.revision=1234567", r"model\.revision = 1234567: .*valid string"),
-        ("publish.repo_id=nameonly", r"publish\.repo_id = \"nameonly\""),
+        (
+            "publish.repo_id=nameonly",
+            r"publish\.repo_id: 'nameonly' is no name of a repository: give",
+        ),
         ("export=null", r"export = null: .*Which checkpoints are written"),
         ("calibration.llava.nsamples=3", "the list has no item llava; it has pile"),
         ("name.first=x", "name is the value 'small', so it has no keys inside it"),

@@ -1,0 +1,134 @@
+"""Run the service that releases by tag: webhook receiver, watcher, and what runs releases."""
+
+import asyncio
+import contextlib
+import contextvars
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+from prefect import serve
+
+from flows.deployments import release_deployments
+from flows.errors import ServerError
+from flows.watched import Answer
+from infra.files import explaining, write_private
+from infra.triggers.receiver import ROUTE, create_receiver
+from tasks.tags import look_and_announce
+
+SECRET = "ROUNDHOUSE_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name
+STOP_SECONDS = 10.0
+
+
+class Address(NamedTuple):
+    """Where notices are taken."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What a webhook is given."""
+        return f"http://{self.host}:{self.port}{ROUTE}"
+
+
+def webhook_secret(workspace: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the secret that a Hub's webhook must send.
+
+    It is in the environment, or else in a file of the workspace that only this user reads; the
+    first call makes one up.
+
+    Raises:
+        StorageError: The file cannot be read or written.
+    """
+    if given := environment.get(SECRET):
+        return given
+    path = secret_file(workspace)
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(32).encode())
+    with explaining(path, "reading"):
+        return path.read_text(encoding="ascii").strip()
+
+
+def secret_file(workspace: Path) -> Path:
+    """Return where the made-up secret is."""
+    return workspace / "webhook.secret"
+
+
+def listen(known: Mapping[str, Answer], recipes: Sequence[str], store_root: Path) -> None:
+    """Serve both deployments until this process is told to stop.
+
+    Args:
+        known: What a tag of each watched repository starts.
+        recipes: The recipes, as the deployments are to name them.
+        store_root: Folder of the artifact store.
+    """
+    assert known  # noqa: S101 -- the caller has refused recipes that watch nothing
+    serve(
+        *release_deployments(recipes, store_root),
+        pause_on_shutdown=False,  # a watcher that was stopped goes on when it is started again
+        print_starting_message=False,
+    )
+
+
+@contextlib.contextmanager
+def receiving(
+    address: Address, secret: str, known: Mapping[str, Answer], store_root: Path
+) -> Iterator[Address]:
+    """Take notices in a thread of this process while the block runs.
+
+    Args:
+        address: Where; port 0 is any that is free.
+        secret: What a notice must bring.
+        known: Which repositories are watched.
+        store_root: Folder of the artifact store.
+
+    Yields:
+        Where notices are taken.
+
+    Raises:
+        ServerError: The port is taken, or the receiver does not start.
+    """
+
+    async def look(repo_id: str) -> int:
+        watched = known[repo_id].watched
+        return len((await asyncio.to_thread(look_and_announce, watched, store_root)).announced)
+
+    with _bound(address) as listener:
+        config = uvicorn.Config(
+            create_receiver(secret, known, look), log_level="warning", access_log=False
+        )
+        server = uvicorn.Server(config)
+        # Prefect's settings are those of a context, and a thread starts with none.
+        run = contextvars.copy_context().run
+        thread = threading.Thread(
+            target=run, args=(server.run, [listener]), name="receiver", daemon=True
+        )
+        thread.start()
+        try:
+            yield Address(address.host, listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            thread.join(STOP_SECONDS)
+
+
+@contextlib.contextmanager
+def _bound(address: Address) -> Iterator[socket.socket]:
+    """Bind the port here, so that one that is taken is known before anything is started."""
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address.host, address.port))
+        except OSError as error:
+            raise ServerError(
+                f"The receiver of webhooks cannot listen on {address.host}:{address.port}: "
+                f"{error.strerror or error}. Give another --port, or stop what uses it."
+            ) from error
+        listener.listen()
+        yield listener

@@ -1,0 +1,139 @@
+"""Publish what the gate let through: sample answers, the card, both formats, and links to them."""
+
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+
+from flows.evaluate import BASELINE
+from flows.facts import release_facts
+from flows.recipe import PublishSpec, Recipe
+from flows.report import artifact_key, table_line
+from flows.results import RunResult
+from infra.card.facts import ReleaseFacts
+from infra.models.source import ModelSource
+from infra.publishing.published import Content, Published
+from tasks.evalspecs import Subject, TableRef
+from tasks.generations import GenerationRequest, Generations, sample_generations
+from tasks.progress import say
+from tasks.push import PushRequest, push_release
+from tasks.resolve import resolve_model
+from tasks.specs import CalibrationRef
+
+
+def publish_chosen(
+    recipe: Recipe, result: RunResult, text: CalibrationRef | None, store_root: Path
+) -> Published:
+    """Publish the variant that a run chose, with a card that tells what was measured.
+
+    Args:
+        recipe: What was asked for; its Hub has an address.
+        result: What the run gave, let through by the gate or by a person.
+        text: The held-out text, for the commit that it was drawn at.
+        store_root: Folder of the artifact store.
+
+    Raises:
+        PublishError: The Hub refuses; the message says what is there now.
+        InfraError: An export, a table or the disk refuses.
+    """
+    variant = result.chosen
+    folders = variant.export.folders
+    content = Content(auto_round=folders["auto_round"], auto_gptq=folders["auto_gptq"])
+    tables = () if result.evaluation is None else result.evaluation.tables
+    answers = sample_answers(recipe, variant.name, result.source, content, tables, store_root)
+    facts = release_facts(recipe, result, answers, text=text)
+    return publish_facts(recipe, content, facts, answers, store_root)
+
+
+def sample_answers(
+    recipe: Recipe,
+    name: str,
+    source: ModelSource,
+    content: Content,
+    tables: tuple[TableRef, ...],
+    store_root: Path,
+) -> Generations | None:
+    """Let both models answer a few questions for the card; None: there are no tables to ask from.
+
+    Raises:
+        InfraError: A model or a table refuses.
+    """
+    if recipe.benchmarks is None or not tables:
+        return None
+    say(f"{name}: answering a few questions for the card")
+    return sample_generations(
+        GenerationRequest(
+            baseline=Subject(name=BASELINE, source=source),
+            candidate=Subject(name=name, source=resolve_model(str(content.auto_round), None)),
+            tables=tables,
+            asked=recipe.benchmarks,
+            compute=recipe.compute,
+            store_root=store_root,
+        )
+    )
+
+
+def publish_facts(
+    recipe: Recipe,
+    content: Content,
+    facts: ReleaseFacts,
+    answers: Generations | None,
+    store_root: Path,
+) -> Published:
+    """Publish both exports with the card of ``facts``, and put the links on the page of the run.
+
+    Raises:
+        PublishError: The Hub refuses; the message says what is there now.
+        InfraError: An export or the disk refuses.
+    """
+    publish = recipe.publish
+    assert publish is not None  # noqa: S101 -- the caller has looked
+    say(f"{facts.variant}: publishing {publish.tag} to {publish.repo_id}")
+    published = push_release(
+        PushRequest(
+            target=publish.target(publish.endpoint),
+            content=content,
+            facts=facts,
+            pictures={} if answers is None else answers.pictures,
+            signing_key=publish.signing_key,
+            token=publish.token,
+            store_root=store_root,
+        )
+    )
+    create_markdown_artifact(
+        links(published, publish),
+        key=artifact_key("release", recipe.name),
+        description=f"{recipe.name}: {published.version}, as it was published",
+    )
+    say(f"{facts.variant}: published as {published.repo_id}@{published.main.short}")
+    return published
+
+
+def links(published: Published, publish: PublishSpec) -> str:
+    """Return the page with the pinned revisions, each a link to the Hub."""
+    main, gptq = published.main, published.gptq
+    rows = (
+        ("auto_round", main.repo_id, publish.branch, main.tag, main.commit),
+        ("auto_gptq", gptq.repo_id, publish.target(None).gptq_place[1], gptq.tag, gptq.commit),
+    )
+    card = f"{published.endpoint}/{main.repo_id}/blob/{main.commit}/README.md"
+    lines = [
+        f"# {published.repo_id} {published.version}",
+        "",
+        f"[The model card]({card})",
+        "",
+        table_line(("format", "repository", "branch", "tag", "commit")),
+        table_line("---" for _ in range(5)),
+        *(
+            table_line(
+                (
+                    kind,
+                    repo_id,
+                    branch,
+                    f"`{tag}`",
+                    f"[`{commit}`]({published.endpoint}/{repo_id}/tree/{commit})",
+                )
+            )
+            for kind, repo_id, branch, tag, commit in rows
+        ),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,49 @@
+"""Look for new tags on the watched repositories: what runs every few minutes.
+
+A webhook is faster, and can be lost; a look is slower, and loses nothing.  Both announce the same
+event, once.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+from pydantic import Field
+
+from flows.watched import answers
+from tasks.specs import Spec
+from tasks.tags import Looked, look_for_tags
+
+
+class WatchReport(Spec):
+    """What one round has shown."""
+
+    repositories: dict[str, Looked] = Field(description="What was seen, by repository.")
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """All tags that have moved, in words."""
+        return tuple(words for each in self.repositories.values() for words in each.refused)
+
+
+@flow(name="watch-tags", flow_run_name="look for tags", persist_result=False)
+def watch_tags(recipes: tuple[str, ...], store_root: Path) -> WatchReport:
+    """Look once at each repository that the recipes watch, and announce new tags.
+
+    A repository that cannot be looked at does not keep the others from being looked at; the run
+    fails at its end.
+
+    Args:
+        recipes: Recipe files, or names of packaged recipes.
+        store_root: Folder of the artifact store, where it is on record what was announced.
+
+    Raises:
+        RecipeError: A recipe is not sound.
+        InfraError: A repository or the store refuses.
+    """
+    looks = {
+        repo_id: look_for_tags.submit(each.watched, store_root)
+        for repo_id, each in answers(recipes, store_root).items()
+    }
+    for look in looks.values():
+        look.wait()
+    return WatchReport(repositories={repo_id: look.result() for repo_id, look in looks.items()})
