@@ -4,7 +4,6 @@ Of the client's ways to write only `create_commit` is used.  `upload_folder` may
 commits of one folder, and `upload_file` makes one a file: readers would see what is half there.
 """
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeVar
@@ -16,6 +15,7 @@ from huggingface_hub import (
     HfApi,
     constants,
     get_session,
+    hf_hub_url,
     hf_raise_for_status,
 )
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
@@ -124,7 +124,9 @@ class Hub:
         return self._ask(
             repo_id,
             f"reading {path} of {repo_id} at {revision}",
-            lambda: _read(self._api, repo_id, revision, path),
+            lambda: _read(
+                hf_hub_url(repo_id, path, revision=revision, endpoint=self.endpoint), self._token
+            ),
         )
 
     def download(self, repo_id: str, commit: str, folder: Path) -> Path:
@@ -237,11 +239,11 @@ def _privacy(api: HfApi, repo_id: str) -> bool | None:
         return None
 
 
-def _read(api: HfApi, repo_id: str, revision: str, path: str) -> bytes:
-    with tempfile.TemporaryDirectory(prefix="roundhouse-") as folder:
-        return Path(
-            api.hf_hub_download(repo_id, path, revision=revision, local_dir=folder)
-        ).read_bytes()
+def _read(address: str, token: HubToken | None) -> bytes:
+    headers = {"Authorization": f"Bearer {token.reveal()}"} if token else {}
+    answer = get_session().get(address, headers=headers, follow_redirects=True)
+    hf_raise_for_status(answer)
+    return answer.content
 
 
 def _validate(endpoint: str, card: str) -> None:

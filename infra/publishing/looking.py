@@ -2,7 +2,7 @@
 
 from infra.errors import PublicRepositoryError, TagMovedError
 from infra.publishing.drafts import Draft
-from infra.publishing.hub import Hub
+from infra.publishing.hub import Hub, Refs
 from infra.publishing.manifest import SIGNATURE, bytes_of, differences, without
 from infra.publishing.ownership import CARD, require_ours
 from infra.publishing.put import holds, shown
@@ -33,11 +33,15 @@ def look(
     missing = tuple(
         repo_id for repo_id in target.repositories if not _is_there(hub, repo_id, target)
     )
-    drafts = [draft for draft in (gptq, main) if draft.place.repo_id not in missing]
-    for draft in drafts:
-        _require_ours(hub, draft)
-    finished = gptq in drafts and tagged(hub, gptq, signer) is not None
-    announced = main in drafts and main.tag in hub.refs(main.place.repo_id).tags
+    refs = {
+        repo_id: Refs({}, {}) if repo_id in missing else hub.refs(repo_id)
+        for repo_id in target.repositories
+    }
+    for draft in (gptq, main):
+        if head := refs[draft.place.repo_id].branches.get(draft.place.branch):
+            require_ours(hub, draft.place, head, draft.files)
+    finished = tagged(hub, gptq, signer, refs[gptq.place.repo_id]) is not None
+    announced = main.tag in refs[main.place.repo_id].tags
     if announced and not finished:
         raise TagMovedError(
             f"The tag {main.tag} of {main.place.repo_id} at {hub.endpoint} is there, but "
@@ -51,7 +55,7 @@ def look(
     return missing
 
 
-def tagged(hub: Hub, draft: Draft, signer: Signer | None) -> str | None:
+def tagged(hub: Hub, draft: Draft, signer: Signer | None, refs: Refs) -> str | None:
     """Return the commit of a draft's tag; None if there is no such tag.
 
     Raises:
@@ -60,7 +64,7 @@ def tagged(hub: Hub, draft: Draft, signer: Signer | None) -> str | None:
         HubUnreachableError: It does not answer.
     """
     place = draft.place
-    commit = hub.refs(place.repo_id).tags.get(draft.tag)
+    commit = refs.tags.get(draft.tag)
     if commit is None:
         return None
     tree = hub.tree(place.repo_id, commit)
@@ -85,9 +89,3 @@ def _is_there(hub: Hub, repo_id: str, target: Target) -> bool:
             "private: false."
         )
     return private is not None
-
-
-def _require_ours(hub: Hub, draft: Draft) -> None:
-    head = hub.refs(draft.place.repo_id).branches.get(draft.place.branch)
-    if head is not None:
-        require_ours(hub, draft.place, head, draft.files)

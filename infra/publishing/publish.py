@@ -108,10 +108,11 @@ def _make_repository(press: Press, repo_id: str, *, private: bool) -> None:
 def _bring(press: Press, draft: Draft) -> Brought:
     """Have a revision and its tag on the Hub, and see that it can be read by its short name."""
     place, hub = draft.place, press.hub
-    commit, commits = tagged(hub, draft, press.signer), 0
+    refs = hub.refs(place.repo_id)
+    commit, commits = tagged(hub, draft, press.signer, refs), 0
     if commit is None:
-        ensure_branch(hub, place.repo_id, place.branch)
-        commit, commits = put(hub, place, draft.files, title=draft.title, signer=press.signer)
+        head = ensure_branch(hub, place.repo_id, place.branch, refs)
+        commit, commits = put(hub, place, head, draft.files, title=draft.title, signer=press.signer)
         create_tag(hub, place.repo_id, draft.tag, commit)
     pinned = pin(hub, place.repo_id, commit, tag=draft.tag)
     for path in READ_BACK:

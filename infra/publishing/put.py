@@ -1,7 +1,7 @@
 """One branch becomes exactly what is wanted, in one commit, or stays what it was.
 
-    head = where the branch is
-    if its files are the wanted ones: it is done      a re-run, or a commit whose answer was lost
+    if the files at its head are the wanted ones:
+        it is done                                    a re-run, or a commit whose answer was lost
     commit additions and deletions, with head as the parent
     compare what is there now with what was wanted    by the Hub's digests, nothing is fetched
 
@@ -54,12 +54,15 @@ class Put(NamedTuple):
     commits: int  # made by this call: none or one
 
 
-def put(hub: Hub, place: Place, wanted: Manifest, *, title: str, signer: Signer | None) -> Put:
+def put(
+    hub: Hub, place: Place, head: str, wanted: Manifest, *, title: str, signer: Signer | None
+) -> Put:
     """Make a branch exactly ``wanted``, with a signature over it where there is a signer.
 
     Args:
         hub: Where it is.
-        place: The branch, which exists.
+        place: The branch.
+        head: Where it is; nobody else may have written to it since.
         wanted: All files; others are deleted, but the Hub's own `.gitattributes`.
         title: Of the commit.
         signer: Signs ``wanted``; None leaves a signature alone that is there over the same files.
@@ -70,7 +73,6 @@ def put(hub: Hub, place: Place, wanted: Manifest, *, title: str, signer: Signer 
         PublishError: The Hub refuses; a class below it says why.
         HubUnreachableError: It does not answer.
     """
-    head = hub.refs(place.repo_id).branches[place.branch]
     tree = hub.tree(place.repo_id, head)
     if holds(hub, place.repo_id, head, tree, wanted, signer):
         return Put(head, 0)

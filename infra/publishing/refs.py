@@ -36,15 +36,14 @@ def create_tag(hub: Hub, repo_id: str, name: str, commit: str) -> None:
         PublishError: The Hub refuses.
         HubUnreachableError: It does not answer.
     """
-    failure: PublishError | HubUnreachableError | None = None
-    if name not in hub.refs(repo_id).tags:
-        try:
-            hub.tag(repo_id, name, commit)
-        except (PublishError, HubUnreachableError) as error:
-            failure = error
-    there = hub.refs(repo_id).tags.get(name)
-    if there is None and failure is not None:
-        raise failure
+    try:
+        hub.tag(repo_id, name, commit)
+    except (PublishError, HubUnreachableError):
+        there = hub.refs(repo_id).tags.get(name)
+        if there is None:
+            raise
+    else:
+        there = hub.refs(repo_id).tags.get(name)
     if there != commit:
         raise TagMovedError(
             f"The tag {name} of {repo_id} at {hub.endpoint} is on {there}, and was to be set on "
@@ -53,8 +52,8 @@ def create_tag(hub: Hub, repo_id: str, name: str, commit: str) -> None:
         )
 
 
-def ensure_branch(hub: Hub, repo_id: str, name: str) -> None:
-    """Make a branch where there is none, from the root commit of the repository.
+def ensure_branch(hub: Hub, repo_id: str, name: str, refs: Refs) -> str:
+    """Return the head of a branch, made from the root commit of the repository if it is not there.
 
     From the root, and not from a head, so that its history is that of its own format alone.
 
@@ -62,14 +61,17 @@ def ensure_branch(hub: Hub, repo_id: str, name: str) -> None:
         PublishError: The Hub refuses.
         HubUnreachableError: It does not answer.
     """
-    if name in hub.refs(repo_id).branches:
-        return
+    if name in refs.branches:
+        return refs.branches[name]
     root = hub.commits(repo_id, DEFAULT_BRANCH)[-1]
     try:
         hub.branch(repo_id, name, root)
     except (PublishError, HubUnreachableError):
-        if name not in hub.refs(repo_id).branches:
+        there = hub.refs(repo_id).branches
+        if name not in there:
             raise
+        return there[name]
+    return root
 
 
 def pin(hub: Hub, repo_id: str, commit: str, *, tag: str) -> Pinned:
