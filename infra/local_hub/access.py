@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import HubNameError
-from infra.files import explaining, write_private
+from infra.files import explaining, make_folder, write_private
 from infra.local_hub.names import is_namespace
 from infra.local_hub.refusals import BAD_TOKEN, NO_TOKEN, READ_TOKEN, Refusal
 
@@ -62,12 +62,24 @@ def issue_token(root: Path, user: str, *, orgs: Sequence[str] = (), role: Role =
                 "digits, '.', '_' and '-', beginning and ending with a letter, a digit or '_', and "
                 "none of the words that the Hub's own addresses begin with, such as 'api'."
             )
+    make_root(root)
     token = f"hf_{secrets.token_urlsafe(24)}"
     caller = Caller(
         digest=_digest(token), user=user, orgs=tuple(orgs), role=role, issued=int(time.time())
     )
     write_private(_record(root, caller.digest), caller.model_dump_json(indent=2).encode())
     return token
+
+
+def make_root(root: Path) -> None:
+    """Make the folder of a Hub where it is missing, for nobody but this user.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
+    make_folder(root.parent)
+    with explaining(root, "making"):
+        root.mkdir(mode=0o700, exist_ok=True)
 
 
 def revoke_tokens(root: Path, user: str) -> int:

@@ -1,14 +1,16 @@
 """Tell those who listen what has happened to a repository."""
 
+import logging
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
-from infra.local_hub.asking import TheHub, base_url
-from infra.local_hub.events import Action, Event
+from infra.local_hub.asking import TheHub, Writing, base_url
+from infra.local_hub.events import Action, Event, Scope
 from infra.local_hub.references import Change
-from infra.local_hub.repository import Repository
 from infra.local_hub.state import Hub
+
+LOG = logging.getLogger("roundhouse.hub")
 
 
 class Announcer(NamedTuple):
@@ -17,18 +19,21 @@ class Announcer(NamedTuple):
     hub: Hub
     base_url: str
 
-    def changed(self, repository: Repository, *changes: Change) -> None:
+    def moved(self, writing: Writing, *changes: Change) -> None:
         """Tell that branches or tags have changed."""
-        self._tell(repository, "update", "repo.content", changes)
+        repository, about, caller = writing
+        for change in changes:
+            LOG.info(
+                "%s: %s of %s %s, %s -> %s",
+                *(caller.user, change.ref, repository.kind, repository.id, change.old, change.new),
+            )
+        self.hub.tell(Event(repository, about, "update", "repo.content", changes, self.base_url))
 
-    def became(self, repository: Repository, action: Action) -> None:
-        """Tell that the repository itself was made, or described otherwise."""
-        self._tell(repository, action, "repo", ())
-
-    def _tell(
-        self, repository: Repository, action: Action, scope: str, changes: tuple[Change, ...]
-    ) -> None:
-        self.hub.tell(Event(repository, action, scope, changes, self.base_url))
+    def became(self, writing: Writing, action: Action, scope: Scope) -> None:
+        """Tell that the repository itself was made, described otherwise, or removed."""
+        repository, about, caller = writing
+        LOG.info("%s: %s %s %s", caller.user, action, repository.kind, repository.id)
+        self.hub.tell(Event(repository, about, action, scope, (), self.base_url))
 
 
 def _announcer(request: Request, hub: TheHub) -> Announcer:

@@ -5,16 +5,16 @@ Access is decided before one byte of a body is read, and a body is never read be
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from fastapi import Depends, Request
 from pydantic import AfterValidator, BaseModel, ValidationError
 
-from infra.local_hub import access
+from infra.local_hub import access, xet
 from infra.local_hub.access import Caller
 from infra.local_hub.names import check_kind, check_repository
-from infra.local_hub.refusals import Refusal, malformed, no_repository, too_large
+from infra.local_hub.refusals import NO_TOKEN, Refusal, malformed, no_repository, too_large
 from infra.local_hub.repository import About, Repository
 from infra.local_hub.state import Hub
 
@@ -46,7 +46,7 @@ def _writer(caller: MaybeCaller) -> Caller:
 
 def _known(caller: MaybeCaller) -> Caller:
     if caller is None:
-        raise Refusal(401, access.NO_TOKEN)
+        raise Refusal(401, NO_TOKEN)
     return caller
 
 
@@ -54,7 +54,7 @@ Writer = Annotated[Caller, Depends(_writer)]
 Known = Annotated[Caller, Depends(_known)]
 
 
-class Reading(BaseModel):
+class Reading(NamedTuple):
     """A repository that the caller may see."""
 
     repository: Repository
@@ -62,7 +62,7 @@ class Reading(BaseModel):
     caller: Caller | None
 
 
-class Writing(BaseModel):
+class Writing(NamedTuple):
     """A repository that the caller may change."""
 
     repository: Repository
@@ -94,7 +94,7 @@ def look_up(hub: Hub, kind: str, repo_id: str, caller: Caller | None) -> Reading
     )
     if about is None or hidden:
         raise no_repository(known_caller=caller is not None)
-    return Reading(repository=repository, about=about, caller=caller)
+    return Reading(repository, about, caller)
 
 
 Readable = Annotated[Reading, Depends(_reading)]
@@ -102,10 +102,19 @@ Readable = Annotated[Reading, Depends(_reading)]
 
 def _writing(reading: Readable) -> Writing:
     caller = access.require_writer(reading.caller, reading.repository.namespace)
-    return Writing(repository=reading.repository, about=reading.about, caller=caller)
+    return Writing(reading.repository, reading.about, caller)
 
 
 Writable = Annotated[Writing, Depends(_writing)]
+
+
+def _speaks_xet(request: Request, hub: TheHub) -> bool:
+    host = request.client.host if request.client else None
+    return hub.settings.xet and xet.is_this_machine(host)
+
+
+SpeaksXet = Annotated[bool, Depends(_speaks_xet)]
+"""Whether the client can read and write the folder of chunks: it is on this machine."""
 
 
 async def read_body(request: Request, limit: int, what: str) -> bytes:

@@ -11,7 +11,7 @@ from infra.local_hub.attributes import LONGEST_LINE
 from infra.local_hub.largefiles import Pointer, check_oid
 from infra.local_hub.names import check_path
 from infra.local_hub.objects import Objects
-from infra.local_hub.references import BRANCHES, TAGS, Change
+from infra.local_hub.references import BRANCHES, TAGS, Change, require_unlocked
 from infra.local_hub.refusals import STALE_PARENT, Refusal, malformed, no_entry, no_revision
 from infra.local_hub.repository import Repository, signed_commit
 from infra.local_hub.trees import PLAIN_FILE, Entry, read_tree, write_tree
@@ -157,6 +157,7 @@ def land(
         raise (
             no_revision(branch) if references.get(TAGS + branch) is None else _not_a_branch(branch)
         )
+    require_unlocked(repository.folder, ref)
     if proposal.header.parent is not None and not tip.startswith(proposal.header.parent):
         raise Refusal(412, STALE_PARENT)
     with repository.objects() as objects:

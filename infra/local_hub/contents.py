@@ -8,15 +8,13 @@ from infra.local_hub.repository import Repository
 from infra.local_hub.state import Hub
 
 
-def gather(hub: Hub, repository: Repository, proposal: Proposal, host: str | None) -> None:
-    """Bring what a client on this machine has stored in chunks, before the repository is locked.
+def gather(hub: Hub, repository: Repository, proposal: Proposal) -> None:
+    """Bring what the client has stored in chunks, before the repository is locked.
 
     Raises:
         Refusal: A file is larger than the Hub takes, or its chunks give something else.
         StorageError: It cannot be written.
     """
-    if not (hub.settings.xet and xet.is_this_machine(host)):
-        return
     for operation in proposal.operations:
         if not isinstance(operation, LargeFileLine) or operation.value.size is None:
             continue

@@ -52,7 +52,7 @@ class Courier:
                     if granted:
                         self._deliver()
             except StorageError as error:
-                LOG.error("Webhooks wait: %s", error)
+                LOG.warning("Webhooks wait: %s", error)
             self._stopping.wait(LOOK_SECONDS)
 
     def _deliver(self) -> None:

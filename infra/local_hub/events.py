@@ -4,9 +4,10 @@ import hashlib
 from typing import Any, Literal, NamedTuple
 
 from infra.local_hub.references import BRANCHES, Change
-from infra.local_hub.repository import DEFAULT_BRANCH, Repository
+from infra.local_hub.repository import DEFAULT_BRANCH, About, Repository
 
 Action = Literal["create", "update", "delete"]
+Scope = Literal["repo", "repo.content", "repo.config"]
 VERSION = 3
 
 
@@ -14,8 +15,9 @@ class Event(NamedTuple):
     """Something that happened to a repository."""
 
     repository: Repository
+    about: About
     action: Action
-    scope: str
+    scope: Scope
     changes: tuple[Change, ...]
     base_url: str
 
@@ -27,15 +29,14 @@ def body_of(event: Event, hook: str) -> dict[str, Any]:
     the Hub what is true now.
     """
     repository = event.repository
-    about = repository.about()
     prefix = "" if repository.kind == "models" else f"{repository.kind}/"
     body: dict[str, Any] = {
         "event": {"action": event.action, "scope": event.scope},
         "repo": {
             "type": repository.kind.removesuffix("s"),
             "name": repository.id,
-            "id": about.id if about else None,
-            "private": about.private if about else True,
+            "id": event.about.id,
+            "private": event.about.private,
             "url": {
                 "web": f"{event.base_url}/{prefix}{repository.id}",
                 "api": f"{event.base_url}/api/{repository.kind}/{repository.id}",

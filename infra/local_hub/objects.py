@@ -12,6 +12,7 @@ import contextlib
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Blob, Commit, ObjectID, ShaFile, Tag, Tree
@@ -31,16 +32,19 @@ class Objects:
         self._store = DiskObjectStore(self._folder)
         self._written: dict[str, Path] = {}  # by sha, where each waits for its name
 
-    def __enter__(self) -> "Objects":
+    def __enter__(self) -> Self:
+        """Use the objects until the block ends."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close what was read, and forget what was prepared and not settled."""
         for temporary in self._written.values():
             with contextlib.suppress(OSError):
                 temporary.unlink()
         self._store.close()
 
     def __contains__(self, sha: str) -> bool:
+        """Whether there is an object of this name, or one is prepared."""
         return sha in self._written or ObjectID(sha.encode()) in self._store
 
     def blob(self, sha: str) -> bytes:
@@ -74,7 +78,7 @@ class Objects:
         return found
 
     def peeled(self, sha: str) -> str | None:
-        """Return the commit that ``sha`` is, or that the tag ``sha`` stands for; None for others."""
+        """Return the commit that ``sha`` is or, as a tag, stands for; None for others."""
         for _ in range(LONGEST_TAG_CHAIN):
             try:
                 found = self._get(sha)

@@ -72,7 +72,7 @@ class Outbox:
                 self._put(hook, body_of(event, hook.id)) for hook in self._webhooks.for_event(event)
             ]
         except StorageError as error:
-            LOG.error("An event of %s is told to nobody: %s", event.repository.id, error)
+            LOG.warning("An event of %s is told to nobody: %s", event.repository.id, error)
             return []
 
     def replay(self, hook: Webhook, delivery_id: str) -> Delivery:
@@ -139,7 +139,7 @@ class Outbox:
         return later
 
     def _send(self, hook: Webhook, delivery: Delivery) -> Attempt:
-        """Send a delivery.  Neither redirects nor proxies are followed: it goes where it is told."""
+        """Send a delivery straight to its address: no proxy is used, no redirect followed."""
         headers = {"Content-Type": "application/json", "User-Agent": "roundhouse-hub"}
         if hook.secret is not None:
             headers["X-Webhook-Secret"] = hook.secret

@@ -25,14 +25,16 @@ from dulwich.objects import Commit, ObjectID
 from pydantic import BaseModel, ConfigDict
 
 from infra.files import explaining, make_folder, sync, write_atomically
-from infra.local_hub.access import Caller
+from infra.local_hub.access import Caller, make_root
 from infra.local_hub.attributes import LARGE_FILES
 from infra.local_hub.names import KINDS
 from infra.local_hub.objects import Objects
 from infra.local_hub.references import BRANCHES, References
+from infra.local_hub.refusals import no_repository
 from infra.local_hub.trees import PLAIN_FILE, Entry, write_tree
 
 DEFAULT_BRANCH = "main"
+STALE_SECONDS = 24 * 3600  # nothing that is being made takes a day
 # gc.pruneExpire: a commit that only a model card names must outlive an operator's `git gc`.
 CONFIG = """\
 [core]
@@ -106,13 +108,13 @@ class Repository(NamedTuple):
         unfinished files now is from one who was killed, and is removed.
 
         Raises:
+            Refusal: The repository was removed meanwhile.
             StorageError: The repository cannot be written.
         """
         path = self.folder / "hub" / "lock"
         with explaining(path, "locking"):
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = _lock(path)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
                 _sweep(self.folder / "hub" / "tmp")
             except BaseException:
                 os.close(descriptor)
@@ -195,13 +197,39 @@ def _fill(folder: Path, caller: Caller, *, private: bool) -> None:
         ("config", CONFIG),
         ("HEAD", f"ref: {BRANCHES}{DEFAULT_BRANCH}\n"),
         ("hub/about.json", about.model_dump_json()),
+        ("hub/lock", ""),
     ):
         write_atomically(folder / name, text.encode())
+
+
+def _lock(path: Path) -> int:
+    """Lock a file that is there, and still there when the lock is had."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            raise no_repository(known_caller=True) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the repository was removed while we waited
 
 
 def _sweep(folder: Path) -> None:
     make_folder(folder)
     for path in folder.iterdir():
+        path.unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         path.unlink(missing_ok=True)
 
 
@@ -211,10 +239,14 @@ def prepare(root: Path) -> None:
     Raises:
         StorageError: The folder cannot be used.
     """
+    make_root(root)
     make_folder(root / "tmp")
-    with explaining(root, "preparing"):
-        root.chmod(0o700)
     for kind in KINDS:
         make_folder(root / kind)
-    for left in (root / "tmp").glob("removed-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for left in (root / "tmp").glob("*-*"):
+        with contextlib.suppress(FileNotFoundError):
+            if (
+                left.name.startswith("removed-")
+                or left.stat().st_mtime < time.time() - STALE_SECONDS
+            ):
+                _remove(left)

@@ -126,6 +126,7 @@ def _config(app: Wire) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
         access_log=False,
+        log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=LAST_ANSWERS_SECONDS,
     )

@@ -11,6 +11,7 @@ from infra.local_hub.objects import Objects
 from infra.local_hub.refusals import malformed
 
 PLAIN_FILE = 0o100644
+OTHER_REPOSITORY = 0o160000  # a link to a commit elsewhere, which is no file
 
 
 class Entry(NamedTuple):
@@ -75,7 +76,7 @@ def _walk(objects: Objects, sha: str, before: str, into: Tree) -> None:
         if stat.S_ISDIR(item.mode):
             into.folders[path] = child
             _walk(objects, child, f"{path}/", into)
-        elif stat.S_IFMT(item.mode) != 0o160000:  # a link to another repository is no file
+        elif stat.S_IFMT(item.mode) != OTHER_REPOSITORY:
             into.files[path] = Entry(item.mode, child)
 
 

@@ -1,25 +1,33 @@
-"""Large files on their way in: one file, written at the place of each part, judged as a whole.
+"""Large files on their way in: parts written where they belong, judged as a whole.
 
-    root/tmp/uploads/<id>/data          the bytes so far; parts are written where they belong
+    root/tmp/uploads/<id>/data          the bytes so far; each part at its own place
     root/tmp/uploads/<id>/<n>.etag      part n is complete, and this is its MD5
+    root/tmp/uploads/<id>/lock          shared by who writes, held alone by who completes
+    root/tmp/uploads/<id>/whole-*       a file that comes in one piece, one for each try
 
 Parts may come in any order, twice, or cut short.  What counts is the SHA-256 of the whole, so a
-part that was garbled on its way is found at the end at the latest.
+part that was garbled on its way is found at the end at the latest.  Nobody may write to a file once
+it has been judged: hence the lock, and hence a name of its own for each try.
 """
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
 from infra.files import CHUNK_BYTES, explaining, make_folder, write_atomically
 from infra.local_hub.largefiles import Pointer, adopt
 from infra.local_hub.refusals import Refusal
 
-WHOLE = 1  # the number of the only part of an upload that comes in one piece
+PATIENCE_SECONDS = 20.0
+"""How long a completion waits for parts that are still being written."""
+POLL_SECONDS = 0.1
 
 
 def parts_of(pointer: Pointer, part_bytes: int) -> int:
@@ -32,55 +40,69 @@ def folder_of(root: Path, upload: str) -> Path:
     return root / "tmp" / "uploads" / upload
 
 
-async def receive(
-    folder: Path, pointer: Pointer, number: int, part_bytes: int, stream: AsyncIterator[bytes]
+async def receive_whole(
+    folder: Path, repository: Path, pointer: Pointer, stream: AsyncIterator[bytes]
 ) -> str:
-    """Write part ``number`` of a large file, and return its ETag.
+    """Take a large file in one piece into its repository, and return its ETag.
 
     Raises:
-        Refusal: The part has another length than it must.
+        Refusal: It is not what was announced.
+        StorageError: There is no room, or it cannot be written.
+    """
+    await asyncio.to_thread(make_folder, folder)
+    path = folder / f"whole-{secrets.token_hex(8)}"
+    try:
+        with _opened(path) as descriptor:
+            etag = await _write(descriptor, path, 0, pointer.size, stream)
+        await asyncio.to_thread(adopt, repository, pointer, path)
+    finally:
+        path.unlink(missing_ok=True)
+    discard(folder)
+    return etag
+
+
+async def receive_part(
+    folder: Path, pointer: Pointer, number: int, part_bytes: int, stream: AsyncIterator[bytes]
+) -> str:
+    """Write part ``number`` of a large file where it belongs, and return its ETag.
+
+    Raises:
+        Refusal: The part has another length than it must, or the upload is being completed.
         StorageError: There is no room, or it cannot be written.
     """
     start = (number - 1) * part_bytes
-    wanted = min(part_bytes, pointer.size - start)
-    done = folder / f"{number}.etag"
-    digest, came = hashlib.md5(usedforsecurity=False), 0
-    descriptor = await asyncio.to_thread(_open, folder, done)
-    try:
-        async for piece in _pieces(stream):
-            came += len(piece)
-            if came > wanted:
-                break
-            digest.update(piece)
-            await asyncio.to_thread(_write_at, descriptor, piece, start + came - len(piece), folder)
-    finally:
-        os.close(descriptor)
-    if came != wanted:
-        raise Refusal(400, f"Part {number} must have {wanted} bytes.")
-    await asyncio.to_thread(write_atomically, done, digest.hexdigest().encode())
-    return digest.hexdigest()
+    await asyncio.to_thread(make_folder, folder)
+    with _shared(folder), _opened(folder / "data") as descriptor:
+        done = folder / f"{number}.etag"
+        done.unlink(missing_ok=True)
+        length = min(part_bytes, pointer.size - start)
+        etag = await _write(descriptor, folder / "data", start, length, stream)
+        await asyncio.to_thread(write_atomically, done, etag.encode())
+    return etag
 
 
 def complete(
     folder: Path, repository: Path, pointer: Pointer, parts: int, etags: Mapping[int, str]
 ) -> None:
-    """Put a large file together and into its repository.
+    """Judge a large file that has come in parts, and put it into its repository.
 
     Raises:
-        Refusal: A part is missing, was sent again meanwhile, or the whole is not what was announced.
+        Refusal: A part is missing, was sent again meanwhile or still is, or the whole is not what
+            was announced.
         StorageError: It cannot be moved.
     """
-    if len(etags) != parts:
-        raise Refusal(400, f"{parts} parts were asked for, {len(etags)} are named.")
-    for number in range(1, parts + 1):
-        path = folder / f"{number}.etag"
-        arrived = path.read_text() if path.is_file() else None
-        if arrived is None or arrived != etags.get(number, "").strip('"'):
-            raise Refusal(400, f"InvalidPart: part {number} has not arrived as it is named.")
-    try:
-        adopt(repository, pointer, folder / "data")
-    finally:
-        discard(folder)
+    if len(etags) != parts or not folder.is_dir():
+        raise Refusal(400, f"{parts} parts were asked for, {len(etags)} are named and here.")
+    with _alone(folder):
+        for number in range(1, parts + 1):
+            path = folder / f"{number}.etag"
+            arrived = path.read_text() if path.is_file() else None
+            if arrived is None or arrived != etags.get(number, "").strip('"'):
+                raise Refusal(400, f"InvalidPart: part {number} has not arrived as it is named.")
+        try:
+            adopt(repository, pointer, folder / "data")
+        finally:
+            discard(folder)
 
 
 def discard(folder: Path) -> None:
@@ -112,15 +134,61 @@ async def _pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(waiting)
 
 
-def _open(folder: Path, done: Path) -> int:
-    make_folder(folder)
-    with explaining(folder, "writing below"):
-        done.unlink(missing_ok=True)
-        return os.open(folder / "data", os.O_WRONLY | os.O_CREAT, 0o600)
+async def _write(
+    descriptor: int, path: Path, start: int, length: int, stream: AsyncIterator[bytes]
+) -> str:
+    """Write exactly ``length`` bytes from ``start`` on, and return their MD5."""
+    digest, came = hashlib.md5(usedforsecurity=False), 0
+    async for piece in _pieces(stream):
+        if came + len(piece) > length:
+            raise Refusal(400, f"More than the {length} bytes that were announced came.")
+        await asyncio.to_thread(_write_at, descriptor, piece, start + came, path)
+        digest.update(piece)
+        came += len(piece)
+    if came < length:
+        raise Refusal(400, f"{came} bytes came of the {length} that were announced.")
+    return digest.hexdigest()
 
 
-def _write_at(descriptor: int, piece: bytes, offset: int, folder: Path) -> None:
-    with explaining(folder / "data", "writing"):
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    with explaining(path, "writing"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _shared(folder: Path) -> Iterator[None]:
+    """Be one of those who write parts."""
+    with _opened(folder / "lock") as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refusal(409, "This upload is being completed.") from None
+        yield
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Be the only one who has anything to do with an upload."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with _opened(folder / "lock") as descriptor:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Refusal(503, "Parts of this upload are still on their way.") from None
+                time.sleep(POLL_SECONDS)
+        yield
+
+
+def _write_at(descriptor: int, piece: bytes, offset: int, path: Path) -> None:
+    with explaining(path, "writing"):
         view = memoryview(piece)
         while view:
             written = os.pwrite(descriptor, view, offset)

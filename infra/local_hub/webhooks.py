@@ -95,11 +95,10 @@ class Webhooks:
         Raises:
             StorageError: They cannot be read.
         """
-        about = event.repository.about()
-        hidden = about is None or about.private
         for hook in self.all():
             if hook.wants(event) and (
-                not hidden or may_see(self._root, hook.owner, event.repository.namespace)
+                not event.about.private
+                or may_see(self._root, hook.owner, event.repository.namespace)
             ):
                 yield hook
 

@@ -82,9 +82,6 @@ class _Cut:
             self._bytes += len(body)
             if len(body) >= left:
                 await self._send({**message, "body": body[:left], "more_body": True})
-                # what was written must leave before the connection goes
-                while self._transport.get_write_buffer_size() and not self._transport.is_closing():
-                    await asyncio.sleep(0)
-                self._transport.abort()
+                self._transport.close()  # what was written leaves first
                 return
         await self._send(message)

@@ -18,9 +18,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.files import explaining, make_folder
+from infra.files import explaining, make_folder, write_atomically
 from infra.local_hub.largefiles import Pointer, adopt
-from infra.local_hub.refusals import Refusal
 
 TOKEN_SECONDS = 900
 RECORD = 48
@@ -44,20 +43,6 @@ def connection(root: Path) -> Connection:
     return Connection(f"local://{folder}", secrets.token_hex(8), int(time.time()) + TOKEN_SECONDS)
 
 
-def require_this_machine(host: str | None, *, enabled: bool) -> None:
-    """Require that xet is on and that a client is on this machine.
-
-    Raises:
-        Refusal: It is off, or the client is elsewhere.
-    """
-    if not (enabled and is_this_machine(host)):
-        raise Refusal(
-            404,
-            "This Hub takes large files by xet from clients on its own machine alone. Set "
-            "HF_HUB_DISABLE_XET=1 in the client's environment, and it sends them the plain way.",
-        )
-
-
 def is_this_machine(host: str | None) -> bool:
     """Whether a client's address is loopback."""
     try:
@@ -79,11 +64,10 @@ def index(root: Path) -> dict[str, str]:
     return found
 
 
-def bring(root: Path, repository: Path, pointer: Pointer) -> str | None:
+def bring(root: Path, repository: Path, pointer: Pointer) -> None:
     """Put a file together from its chunks, into a repository.
 
-    Returns:
-        Its xet hash; None if no chunks of it are here.
+    Nothing is done where no chunks of it are here.
 
     Raises:
         Refusal: What its chunks give is something else.
@@ -91,7 +75,7 @@ def bring(root: Path, repository: Path, pointer: Pointer) -> str | None:
     """
     xet_hash = index(root).get(pointer.oid)
     if xet_hash is None:
-        return None
+        return
     import hf_xet  # noqa: PLC0415 -- only for those who use it
 
     received = root / "tmp" / f"xet-{secrets.token_hex(8)}"
@@ -105,7 +89,18 @@ def bring(root: Path, repository: Path, pointer: Pointer) -> str | None:
             adopt(repository, pointer, received)
         finally:
             received.unlink(missing_ok=True)
-    return xet_hash
+    write_atomically(_note(repository, pointer.oid), xet_hash.encode())
+
+
+def hash_of(repository: Path, oid: str) -> str | None:
+    """Return the xet hash of a large file that came in chunks."""
+    path = _note(repository, oid)
+    with explaining(path, "reading"):
+        return path.read_text() if path.is_file() else None
+
+
+def _note(repository: Path, oid: str) -> Path:
+    return repository / "hub" / "xet" / oid
 
 
 def _folder(root: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from huggingface_hub import HfApi
 
@@ -32,7 +32,7 @@ class LocalHub(NamedTuple):
         """All requests so far, as ``METHOD /path``."""
         return self.faults.requests
 
-    def api(self, token: str | bool | None = None) -> HfApi:
+    def api(self, token: str | Literal[False] | None = None) -> HfApi:
         """Return the real client; with the write token unless another is given, False for none."""
         return HfApi(endpoint=self.endpoint, token=self.write_token if token is None else token)
 

@@ -1,7 +1,7 @@
 """Who am I, may I, and is the Hub well."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from fastapi import APIRouter, Depends
@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 from infra.local_hub.access import EVERYWHERE
 from infra.local_hub.asking import Known, Readable, Writable, parsed
+from infra.local_hub.refusals import too_large
+
+LONGEST_METADATA = 256 << 10  # characters; reading YAML is slow, and anybody may ask
 
 router = APIRouter()
 _CARD = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---", re.DOTALL)
@@ -52,12 +55,14 @@ def may_write(_: Writable) -> dict[str, Any]:
 
 
 @router.post("/api/validate-yaml")
-def validate_yaml(card: _Card = Depends(parsed(_Card))) -> JSONResponse:  # noqa: B008 -- FastAPI's form
+def validate_yaml(card: Annotated[_Card, Depends(parsed(_Card))]) -> JSONResponse:
     """Check the metadata at the top of a card; anybody may ask, as on huggingface.co."""
     found = _CARD.match(card.content)
     if found is None:
         warning = "empty or missing yaml metadata in repo card"
         return JSONResponse({"errors": [], "warnings": [{"message": warning}]})
+    if len(found[1]) > LONGEST_METADATA:
+        raise too_large("The metadata of the card", LONGEST_METADATA)
     try:
         metadata = yaml.safe_load(found[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:

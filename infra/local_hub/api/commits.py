@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.local_hub import contents
 from infra.local_hub.announcing import Announce
-from infra.local_hub.asking import TheHub, Unquoted, Writable, parsed, read_body, web_prefix
+from infra.local_hub.asking import (
+    SpeaksXet,
+    TheHub,
+    Unquoted,
+    Writable,
+    parsed,
+    read_body,
+    web_prefix,
+)
 from infra.local_hub.attributes import attributes_of, is_large
 from infra.local_hub.commits import land, read_proposal
 from infra.local_hub.listing import Listing
@@ -47,7 +55,7 @@ def preupload(
     hub: TheHub,
     writing: Writable,
     revision: Unquoted,
-    asked: _Preupload = Depends(parsed(_Preupload)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Preupload, Depends(parsed(_Preupload))],
 ) -> dict[str, Any]:
     """Say of each file whether it is large, and what the revision has under its name."""
     repository = writing.repository
@@ -56,7 +64,7 @@ def preupload(
         tree = read_tree(objects, objects.commit(sha).tree.decode())
         rules = tree.files.get(".gitattributes")
         attributes = attributes_of(objects.blob(rules.sha) if rules else b"")
-        listing = Listing(repository, objects, tree)
+        listing = Listing(repository, objects, tree, speaks_xet=False)
         rows = []
         for file in asked.files:
             large = is_large(
@@ -68,8 +76,8 @@ def preupload(
             )
             mode = "lfs" if large else "regular"
             row = {"path": file.path, "uploadMode": mode, "shouldIgnore": False}
-            if entry := tree.files.get(file.path):
-                there = listing.file(file.path, entry)
+            if file.path in tree.files:
+                there = listing.file(file.path)
                 if ("lfs" in there) == large:  # else the client would compare unlike digests
                     row["oid"] = there.get("lfs", there)["oid"]
             rows.append(row)
@@ -82,18 +90,18 @@ async def _body(request: Request, hub: TheHub) -> bytes:
 
 @router.post(REPOSITORY + "/commit/{revision}", dependencies=[Depends(_refuse_pull_request)])
 def commit(
-    request: Request,
     hub: TheHub,
     writing: Writable,
     announce: Announce,
+    speaks_xet: SpeaksXet,
     revision: Unquoted,
-    body: bytes = Depends(_body),
+    body: Annotated[bytes, Depends(_body)],
 ) -> JSONResponse:
     """Make one commit on a branch, which moves as the last thing, if it has not moved meanwhile."""
     repository, branch = writing.repository, revision.removeprefix("refs/heads/")
     proposal = read_proposal(body, hub.settings.max_files)
-    host = request.client.host if request.client else None
-    contents.gather(hub, repository, proposal, host)
+    if speaks_xet:
+        contents.gather(hub, repository, proposal)
     with repository.locked():
         landed = land(
             repository,
@@ -102,7 +110,7 @@ def commit(
             writing.caller.user,
             lambda file: contents.size_of(repository, file),
         )
-    announce.changed(repository, landed.change)
+    announce.moved(writing, landed.change)
     where = f"{announce.base_url}/{web_prefix(repository.kind)}{repository.id}"
     return JSONResponse(
         {

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from infra.local_hub.asking import Readable, TheHub, Unquoted
+from infra.local_hub.asking import Readable, SpeaksXet, TheHub, Unquoted
 from infra.local_hub.largefiles import content_path, has_content, read_pointer
 from infra.local_hub.ranges import sliced
 from infra.local_hub.refusals import Refusal, no_entry
@@ -24,7 +24,12 @@ BINARY, TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 )
 @router.api_route("/{namespace}/{name}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
 def resolved(
-    request: Request, hub: TheHub, reading: Readable, revision: Unquoted, path: Unquoted
+    request: Request,
+    hub: TheHub,
+    reading: Readable,
+    speaks_xet: SpeaksXet,
+    revision: Unquoted,
+    path: Unquoted,
 ) -> Response:
     """Give a file of a revision, or only tell of it."""
     repository = reading.repository
@@ -47,6 +52,10 @@ def resolved(
         "X-Linked-ETag": f'"{pointer.oid}"',
         "X-Linked-Size": str(pointer.size),
     }
+    if speaks_xet and (chunks := xet.hash_of(repository.folder, pointer.oid)):
+        api = f"{base_url(request, hub)}/api/{repository.kind}/{repository.id}"
+        headers["X-Xet-Hash"] = chunks
+        headers["Link"] = f'<{api}/xet-read-token/{sha}>; rel="xet-auth"'
     return FileResponse(
         content_path(repository.folder, pointer.oid), headers=headers, media_type=BINARY
     )

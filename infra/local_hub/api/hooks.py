@@ -1,6 +1,6 @@
 """Webhooks of the caller: make, change, switch, delete; what was delivered, and once more."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
@@ -23,7 +23,7 @@ def listed(hub: TheHub, caller: Known) -> list[dict[str, Any]]:
 def create(
     hub: TheHub,
     caller: Writer,
-    wish: Wish = Depends(parsed(Wish)),  # noqa: B008 -- FastAPI's form
+    wish: Annotated[Wish, Depends(parsed(Wish))],
 ) -> dict[str, Any]:
     """Make a webhook."""
     return {"webhook": _shown(hub.webhooks.create(caller, wish))}
@@ -40,7 +40,7 @@ def change(
     hub: TheHub,
     caller: Writer,
     hook: Unquoted,
-    wish: Wish = Depends(parsed(Wish)),  # noqa: B008 -- FastAPI's form
+    wish: Annotated[Wish, Depends(parsed(Wish))],
 ) -> dict[str, Any]:
     """Change a webhook."""
     return {"webhook": _shown(hub.webhooks.change(hub.webhooks.find(caller, hook), wish))}

@@ -4,7 +4,6 @@ The addresses that a batch gives are good for one file and carry their own permi
 else needs a token that may write.
 """
 
-import asyncio
 import secrets
 import time
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from infra.local_hub import grants, uploads, xet
 from infra.local_hub.asking import (
     Readable,
+    SpeaksXet,
     TheHub,
     Unquoted,
     Writable,
@@ -70,13 +70,20 @@ def batch(
     request: Request,
     hub: TheHub,
     writing: Writable,
-    asked: _Batch = Depends(parsed(_Batch)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Batch, Depends(parsed(_Batch))],
 ) -> JSONResponse:
     """Say for each file where to send it; for one that is here, nothing, and it is not sent."""
     base = base_url(request, hub)
+    uploads.sweep(hub.root, hub.settings.upload_seconds)
     multipart = "multipart" in asked.transfers
     rows = [
-        _row(hub, writing.repository, Pointer(check_oid(one.oid), one.size), base, multipart)
+        _row(
+            hub,
+            writing.repository,
+            Pointer(check_oid(one.oid), one.size),
+            base,
+            multipart=multipart,
+        )
         for one in asked.objects
     ]
     return JSONResponse({"transfer": "multipart" if multipart else "basic", "objects": rows})
@@ -86,7 +93,7 @@ def batch(
 @router.post(GIT[0] + "/verify")
 def verify(
     writing: Writable,
-    asked: _Object = Depends(parsed(_Object)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Object, Depends(parsed(_Object))],
 ) -> dict[str, Any]:
     """Confirm that a large file is here."""
     if not has_content(writing.repository.folder, Pointer(check_oid(asked.oid), asked.size)):
@@ -107,11 +114,10 @@ Granted = Annotated[Grant, Depends(_grant)]
 @router.put("/_lfs/{signed}")
 async def put_whole(request: Request, hub: TheHub, grant: Granted) -> Response:
     """Take a large file in one piece."""
-    etag = await _receive(request, hub, grant, uploads.WHOLE, grant.size)
+    _require_length(request, grant.size)
     folder = uploads.folder_of(hub.root, grant.upload)
     repository = _repository(hub, grant).folder
-    etags = {uploads.WHOLE: etag}
-    await asyncio.to_thread(uploads.complete, folder, repository, grant.pointer, 1, etags)
+    etag = await uploads.receive_whole(folder, repository, grant.pointer, request.stream())
     return Response(headers={"ETag": f'"{etag}"'})
 
 
@@ -122,7 +128,11 @@ async def put_part(
     """Take one part of a large file."""
     if number > uploads.parts_of(grant.pointer, grant.part_bytes):
         raise Refusal(400, f"There is no part {number} of this upload.")
-    etag = await _receive(request, hub, grant, number, grant.part_bytes)
+    _require_length(request, grant.part_bytes)
+    folder = uploads.folder_of(hub.root, grant.upload)
+    etag = await uploads.receive_part(
+        folder, grant.pointer, number, grant.part_bytes, request.stream()
+    )
     return Response(headers={"ETag": f'"{etag}"'})
 
 
@@ -130,7 +140,7 @@ async def put_part(
 def complete(
     hub: TheHub,
     grant: Granted,
-    asked: _Completion = Depends(parsed(_Completion)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Completion, Depends(parsed(_Completion))],
 ) -> dict[str, Any]:
     """Put the parts of a large file together."""
     repository = _repository(hub, grant)
@@ -147,20 +157,24 @@ def complete(
 
 
 @router.get(API + "/xet-write-token/{revision}")
-def xet_write_token(request: Request, hub: TheHub, _: Writable) -> JSONResponse:
+def xet_write_token(hub: TheHub, _: Writable, speaks_xet: SpeaksXet) -> JSONResponse:
     """Tell a client on this machine where to put chunks."""
-    return _xet_token(request, hub)
+    return _xet_token(hub, speaks_xet=speaks_xet)
 
 
 @router.get(API + "/xet-read-token/{revision}")
-def xet_read_token(request: Request, hub: TheHub, _: Readable) -> JSONResponse:
+def xet_read_token(hub: TheHub, _: Readable, speaks_xet: SpeaksXet) -> JSONResponse:
     """Tell a client on this machine where to find chunks."""
-    return _xet_token(request, hub)
+    return _xet_token(hub, speaks_xet=speaks_xet)
 
 
-def _xet_token(request: Request, hub: Hub) -> JSONResponse:
-    host = request.client.host if request.client else None
-    xet.require_this_machine(host, enabled=hub.settings.xet)
+def _xet_token(hub: Hub, *, speaks_xet: bool) -> JSONResponse:
+    if not speaks_xet:
+        raise Refusal(
+            404,
+            "This Hub takes large files by xet from clients on its own machine alone, if at all. "
+            "Set HF_HUB_DISABLE_XET=1 where the client runs, and it sends them the plain way.",
+        )
     where = xet.connection(hub.root)
     # hf_xet reads the body, and the client's Python part the headers
     return JSONResponse(
@@ -173,17 +187,15 @@ def _xet_token(request: Request, hub: Hub) -> JSONResponse:
     )
 
 
-async def _receive(request: Request, hub: Hub, grant: Grant, number: int, part_bytes: int) -> str:
-    declared = request.headers.get("content-length")
-    limit = min(part_bytes, grant.size)
-    if declared is not None and (not declared.isdecimal() or int(declared) > limit):
-        raise too_large(f"Part {number}", limit)
-    folder = uploads.folder_of(hub.root, grant.upload)
-    return await uploads.receive(folder, grant.pointer, number, part_bytes, request.stream())
+def _require_length(request: Request, limit: int) -> None:
+    """Refuse a body that says of itself that it is too long before any of it is read."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdecimal() or int(declared) > limit:
+        raise too_large("The upload", limit)
 
 
 def _row(
-    hub: Hub, repository: Repository, pointer: Pointer, base: str, multipart: bool
+    hub: Hub, repository: Repository, pointer: Pointer, base: str, *, multipart: bool
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"oid": pointer.oid, "size": pointer.size}
     if pointer.size > hub.settings.max_lfs_bytes:

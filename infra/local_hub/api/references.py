@@ -1,6 +1,6 @@
 """Branches and tags: list, make, delete; and squash a branch's history."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,20 +56,20 @@ def create_branch(
     writing: Writable,
     announce: Announce,
     branch: Unquoted,
-    asked: _Branch = Depends(parsed(_Branch)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Branch, Depends(parsed(_Branch))],
 ) -> dict[str, Any]:
     """Make a branch from any revision."""
     revision = asked.starting_point or DEFAULT_BRANCH
     user = writing.caller.user
     change = pointing.make(writing.repository, BRANCHES + branch, revision, user, None)
-    announce.changed(writing.repository, change)
+    announce.moved(writing, change)
     return {}
 
 
 @router.delete(REPOSITORY + "/branch/{branch}")
 def delete_branch(writing: Writable, announce: Announce, branch: Unquoted) -> dict[str, Any]:
     """Delete a branch."""
-    announce.changed(writing.repository, pointing.remove(writing.repository, BRANCHES + branch))
+    announce.moved(writing, pointing.remove(writing.repository, BRANCHES + branch))
     return {}
 
 
@@ -78,19 +78,19 @@ def create_tag(
     writing: Writable,
     announce: Announce,
     revision: Unquoted,
-    asked: _Tag = Depends(parsed(_Tag)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Tag, Depends(parsed(_Tag))],
 ) -> dict[str, Any]:
     """Tag a revision; with a message the tag is an object of its own, as in git."""
     user = writing.caller.user
     change = pointing.make(writing.repository, TAGS + asked.tag, revision, user, asked.message)
-    announce.changed(writing.repository, change)
+    announce.moved(writing, change)
     return {}
 
 
 @router.delete(REPOSITORY + "/tag/{tag}")
 def delete_tag(writing: Writable, announce: Announce, tag: Unquoted) -> dict[str, Any]:
     """Delete a tag."""
-    announce.changed(writing.repository, pointing.remove(writing.repository, TAGS + tag))
+    announce.moved(writing, pointing.remove(writing.repository, TAGS + tag))
     return {}
 
 
@@ -99,11 +99,9 @@ def squash(
     writing: Writable,
     announce: Announce,
     branch: Unquoted,
-    asked: _Squash = Depends(parsed(_Squash)),  # noqa: B008 -- FastAPI's form
+    asked: Annotated[_Squash, Depends(parsed(_Squash))],
 ) -> dict[str, Any]:
     """Replace a branch's history by one commit; what was pinned by its digits stays."""
     user = writing.caller.user
-    announce.changed(
-        writing.repository, pointing.squash(writing.repository, branch, asked.message, user)
-    )
+    announce.moved(writing, pointing.squash(writing.repository, branch, asked.message, user))
     return {}

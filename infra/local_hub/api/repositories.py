@@ -1,18 +1,20 @@
 """Repositories as a whole: make, list, hide, remove."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from infra.local_hub import access, repository
+from infra.local_hub.announcing import Announce
 from infra.local_hub.asking import (
     MaybeCaller,
     TheHub,
     Unquoted,
     Writable,
     Writer,
+    Writing,
     base_url,
     look_up,
     parsed,
@@ -51,7 +53,8 @@ def create(
     request: Request,
     hub: TheHub,
     caller: Writer,
-    asked: _Creation = Depends(parsed(_Creation)),  # noqa: B008 -- FastAPI's form
+    announce: Announce,
+    asked: Annotated[_Creation, Depends(parsed(_Creation))],
 ) -> JSONResponse:
     """Make a repository in the caller's namespace or in one of their organizations."""
     namespace = asked.organization or caller.user
@@ -64,35 +67,41 @@ def create(
         error = f"You already created this {asked.type} repo"
         # the client reads `url` from here, too, when it does not mind that there is one
         return JSONResponse({"error": error, "url": url}, 409, {"X-Error-Message": error})
-    about = made.about()
-    return JSONResponse({"url": url, "name": made.id, "id": about.id if about else None})
+    found = look_up(hub, made.kind, made.id, caller)
+    announce.became(Writing(made, found.about, caller), "create", "repo")
+    return JSONResponse({"url": url, "name": made.id, "id": found.about.id})
 
 
 @router.delete("/api/repos/delete")
 def delete(
     hub: TheHub,
     caller: Writer,
-    asked: _Named = Depends(parsed(_Named)),  # noqa: B008 -- FastAPI's form
+    announce: Announce,
+    asked: Annotated[_Named, Depends(parsed(_Named))],
 ) -> dict[str, Any]:
     """Remove a repository for good."""
     namespace = asked.organization or caller.user
     found = look_up(hub, f"{asked.type}s", f"{namespace}/{asked.name}", caller)
     access.require_writer(caller, namespace)
     repository.remove(found.repository)
+    announce.became(Writing(found.repository, found.about, caller), "delete", "repo")
     return {}
 
 
 @router.put("/api/{kind}/{namespace}/{name}/settings")
 def settings(
     writing: Writable,
-    asked: _Settings = Depends(parsed(_Settings)),  # noqa: B008 -- FastAPI's form
+    announce: Announce,
+    asked: Annotated[_Settings, Depends(parsed(_Settings))],
 ) -> dict[str, Any]:
     """Show a repository to everybody, or hide it."""
     private = asked.private if asked.visibility is None else asked.visibility == "private"
     if private is None:
         raise malformed("Of a repository's settings, its visibility can be changed here.")
     with writing.repository.locked():
-        writing.repository.describe(writing.about.model_copy(update={"private": private}))
+        about = writing.about.model_copy(update={"private": private})
+        writing.repository.describe(about)
+    announce.became(writing._replace(about=about), "update", "repo.config")
     return {"private": private}
 
 
@@ -103,7 +112,7 @@ def listed(
     kind: Unquoted,
     author: str | None = None,
     search: str | None = None,
-    limit: int = Query(default=1000, gt=0, le=1000),
+    limit: Annotated[int, Query(gt=0, le=1000)] = 1000,
 ) -> list[dict[str, Any]]:
     """List the repositories that the caller may see, by name."""
     rows: list[dict[str, Any]] = []

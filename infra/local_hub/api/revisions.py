@@ -3,20 +3,20 @@
 import html
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode
 
+from dulwich.objects import Commit
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from infra.local_hub.asking import Readable, TheHub, Unquoted, base_url, read_body
+from infra.local_hub.asking import Readable, SpeaksXet, TheHub, Unquoted, base_url, read_body
 from infra.local_hub.history import last_commits
 from infra.local_hub.listing import Listing, moment, title_and_body
 from infra.local_hub.objects import Objects
 from infra.local_hub.refusals import malformed, no_entry
-from infra.local_hub.repository import Repository
 from infra.local_hub.revisions import resolve
-from infra.local_hub.trees import Tree, read_tree
+from infra.local_hub.trees import read_tree
 
 router = APIRouter()
 REPOSITORY = "/api/{kind}/{namespace}/{name}"
@@ -28,7 +28,7 @@ COMMITS_A_PAGE = 50
 @router.get(REPOSITORY)
 @router.get(REPOSITORY + "/revision/{revision}")
 def information(
-    reading: Readable, revision: Unquoted = "main", blobs: str | None = None
+    reading: Readable, speaks_xet: SpeaksXet, revision: Unquoted = "main", blobs: str | None = None
 ) -> dict[str, Any]:
     """Tell of a repository at a revision."""
     repository, about = reading.repository, reading.about
@@ -36,7 +36,7 @@ def information(
         sha = resolve(revision, objects, repository.references())
         commit = objects.commit(sha)
         tree = read_tree(objects, commit.tree.decode())
-        listing = Listing(repository, objects, tree)
+        listing = Listing(repository, objects, tree, speaks_xet=speaks_xet)
         return {
             "_id": about.id,
             "id": repository.id,
@@ -61,12 +61,13 @@ def files(  # noqa: PLR0913 -- a query is its parameters
     request: Request,
     hub: TheHub,
     reading: Readable,
+    speaks_xet: SpeaksXet,
     revision: Unquoted,
     path: Unquoted = "",
     *,
     recursive: bool = False,
     expand: bool = False,
-    cursor: int = Query(default=0, ge=0),
+    cursor: Annotated[int, Query(ge=0)] = 0,
 ) -> JSONResponse:
     """List the files and folders of a revision, or of one folder of it, page by page."""
     repository, folder = reading.repository, path.strip("/")
@@ -83,7 +84,8 @@ def files(  # noqa: PLR0913 -- a query is its parameters
         )
         size = EXPANDED_A_PAGE if expand else FILES_A_PAGE
         page = names[cursor : cursor + size]
-        rows = _rows(repository, objects, sha, tree, page, expand=expand)
+        listing = Listing(repository, objects, tree, speaks_xet=speaks_xet)
+        rows = _rows(listing, objects, sha, page, expand=expand)
     more = cursor + size if cursor + size < len(names) else None
     return JSONResponse(rows, headers=_next(request, base_url(request, hub), "cursor", more))
 
@@ -99,8 +101,9 @@ async def _form(request: Request, hub: TheHub) -> dict[str, list[str]]:
 @router.post(REPOSITORY + "/paths-info/{revision}")
 def paths(
     reading: Readable,
+    speaks_xet: SpeaksXet,
     revision: Unquoted,
-    form: dict[str, list[str]] = Depends(_form),  # noqa: B008 -- FastAPI's form
+    form: Annotated[dict[str, list[str]], Depends(_form)],
 ) -> list[dict[str, Any]]:
     """Tell of some files and folders of a revision; those that it does not have are left out."""
     with reading.repository.objects() as objects:
@@ -109,7 +112,8 @@ def paths(
         known = {*tree.files, *tree.folders}
         wanted = [name for name in form.get("paths", []) if name in known]
         expand = form.get("expand", [""])[0].lower() == "true"
-        return _rows(reading.repository, objects, sha, tree, wanted, expand=expand)
+        listing = Listing(reading.repository, objects, tree, speaks_xet=speaks_xet)
+        return _rows(listing, objects, sha, wanted, expand=expand)
 
 
 @router.get(REPOSITORY + "/commits/{revision}")
@@ -118,7 +122,7 @@ def commits(
     hub: TheHub,
     reading: Readable,
     revision: Unquoted,
-    p: int = Query(default=0, ge=0),
+    p: Annotated[int, Query(ge=0)] = 0,
 ) -> JSONResponse:
     """List a revision and all before it, newest first, page by page."""
     formatted = "formatted" in request.query_params.getlist("expand[]")
@@ -127,36 +131,31 @@ def commits(
         sha = resolve(revision, objects, repository.references())
         first = p * COMMITS_A_PAGE
         page = list(itertools.islice(objects.log(sha), first, first + COMMITS_A_PAGE + 1))
-    rows: list[dict[str, Any]] = []
-    for commit in page[:COMMITS_A_PAGE]:
-        title, body = title_and_body(commit)
-        author = commit.author.decode(errors="replace").partition(" <")[0]
-        row = {
-            "id": commit.id.decode(), "title": title, "message": body, "date": moment(commit.commit_time),
-            "authors": [{"user": author}],
-        }  # fmt: skip
-        if formatted:
-            row["formatted"] = {"title": html.escape(title), "message": html.escape(body)}
-        rows.append(row)
+    rows = [_commit_row(commit, formatted=formatted) for commit in page[:COMMITS_A_PAGE]]
     more = p + 1 if len(page) > COMMITS_A_PAGE else None
     return JSONResponse(rows, headers=_next(request, base_url(request, hub), "p", more))
 
 
+def _commit_row(commit: Commit, *, formatted: bool) -> dict[str, Any]:
+    title, body = title_and_body(commit)
+    author = commit.author.decode(errors="replace").partition(" <")[0]
+    row: dict[str, Any] = {
+        "id": commit.id.decode(),
+        "title": title,
+        "message": body,
+        "date": moment(commit.commit_time),
+        "authors": [{"user": author}],
+    }
+    if formatted:
+        row["formatted"] = {"title": html.escape(title), "message": html.escape(body)}
+    return row
+
+
 def _rows(
-    repository: Repository,
-    objects: Objects,
-    sha: str,
-    tree: Tree,
-    paths: Sequence[str],
-    *,
-    expand: bool,
+    listing: Listing, objects: Objects, sha: str, paths: Sequence[str], *, expand: bool
 ) -> list[dict[str, Any]]:
-    """Describe files and folders, with the commits that last changed them if these are asked for."""
-    listing = Listing(repository, objects, tree)
-    rows = [
-        listing.file(path, tree.files[path]) if path in tree.files else listing.folder(path)
-        for path in paths
-    ]
+    """Describe files and folders; expanded, with the commits that last changed them."""
+    rows = [listing.entry(path) for path in paths]
     if not expand:
         return rows
     last = last_commits(objects, sha, paths)
