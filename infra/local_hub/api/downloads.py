@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, Response
 
-from infra.local_hub.asking import Readable, SpeaksXet, TheHub, Unquoted
+from infra.local_hub import xet
+from infra.local_hub.asking import Readable, SpeaksXet, TheHub, Unquoted, base_url
 from infra.local_hub.largefiles import content_path, has_content, read_pointer
 from infra.local_hub.ranges import sliced
 from infra.local_hub.refusals import Refusal, no_entry
