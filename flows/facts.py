@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from flows.portable import model_name, portable_recipe
+from flows.portable import local_files, model_name, portable_recipe
 from flows.recipe import Recipe
 from flows.results import Approval, Evaluation, RunResult, VariantEvaluation, VariantResult
 from infra.calibration.report import CalibrationReport
@@ -59,16 +59,16 @@ def release_facts(
         recipe: What was asked for.
         result: What the run gave.
         generations: Sample answers; None: nothing was asked.
-        text: The held-out text, for the commit that it was drawn at.
+        text: The held-out text; None: there was none.
 
     Raises:
         StorageError: An export or the 16-bit model cannot be read any more.
     """
     chosen = result.chosen
     reports = [found for each in result.variants if (found := _report(each)) is not None]
-    revisions = {each.name: each.origin.revision for each in reports}
-    if text is not None:
-        revisions[text.name] = CalibrationReport.model_validate(text.report).origin.revision
+    held_out = None if text is None else CalibrationReport.model_validate(text.report)
+    told = [*reports, *([held_out] if held_out else [])]
+    revisions = {each.name: each.origin.revision for each in told}
     how = recipe.quantization
     facts = ReleaseFacts(
         tool=Tool(version=metadata.version("roundhouse")),
@@ -83,7 +83,9 @@ def release_facts(
         blocks=tuple(BlockFacts(**each.model_dump(include=_OF_A_BLOCK)) for each in chosen.blocks),
         generations=None if generations is None else generations.facts,
         environment=environment(recipe.compute),
+        held_out=None if held_out is None else _calibration(held_out),
         recipe=portable_recipe(recipe, result.source.commit, revisions),
+        local_files=local_files(recipe),
     )
     return promoted_facts(facts, recipe, result.evaluation, result.approval)
 
@@ -117,17 +119,15 @@ def promoted_facts(
 def environment(compute: ComputeSpec) -> dict[str, str]:
     """Return the versions of what computes here, and the kind of machine."""
     place = place_of(compute)
-    device = (
-        torch.cuda.get_device_name(place.device)
-        if place.device.type == "cuda"
-        else f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}"
-    )
+    device = {"device": f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}"}
+    if place.device.type == "cuda":
+        name, cuda = torch.cuda.get_device_name(place.device), torch.version.cuda
+        device = {"device": name, "cuda": str(cuda)}
     return {
         "roundhouse": metadata.version("roundhouse"),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        **({"cuda": torch.version.cuda} if torch.version.cuda else {}),
-        "device": device,
+        **device,
         "precision": str(place.dtype).removeprefix("torch."),
     }
 

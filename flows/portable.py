@@ -31,8 +31,15 @@ def portable_recipe(
     for one in (*told["calibration"], *([held_out] if held_out else [])):
         if revisions.get(one["name"]) is not None:
             one["revision"] = revisions[one["name"]]
+    return dict(_renamed(told, short_names(_paths(told))))
+
+
+def local_files(recipe: Recipe) -> tuple[str, ...]:
+    """Return the names under which the portable recipe finds local files and folders."""
+    told = recipe.model_dump(mode="json", exclude=NOT_OF_THE_RELEASE)
     names = short_names(_paths(told))
-    return dict(_renamed(told, names))
+    made = str(recipe.export.output_dir)
+    return tuple(sorted(name for path, name in names.items() if path != made))
 
 
 def short_names(paths: Iterable[str]) -> dict[str, str]:

@@ -216,7 +216,13 @@ class ReleaseFacts(Value):
     approval: ApprovalFacts | None = Field(default=None, description="Who let it go on.")
     generations: GenerationFacts | None = Field(default=None, description="Sample answers.")
     environment: dict[str, str] = Field(description="Versions of what had a say in it.")
+    held_out: CalibrationFacts | None = Field(
+        default=None, description="The text that predictions were compared on."
+    )
     recipe: dict[str, JsonValue] = Field(description="What was asked for, without places.")
+    local_files: tuple[str, ...] = Field(
+        default=(), description="Files and folders that the recipe finds beside itself."
+    )
     signed: bool = Field(default=False, description="Whether a signature lies beside the files.")
 
     def published_as(self, publication: Publication) -> Self:

@@ -12,6 +12,7 @@ from infra.card.caveats import caveats
 from infra.card.facts import LoaderFacts, Publication, ReleaseFacts
 from infra.card.losses import learned
 from infra.card.metadata import front_matter
+from infra.evaluation.verdict import Finding
 
 TEMPLATES = Path(__file__).with_name("templates")
 TEMPLATE = "card.md.jinja"
@@ -68,7 +69,8 @@ def _view(facts: ReleaseFacts, published: Publication) -> dict[str, Any]:
         "sample": samples[0] if samples else None,
         "capped": any(each.int4_capped or each.full_capped for each in samples),
         "longest": LONGEST_ANSWER if told is None else told.max_new_tokens,
-        "local_files": any(each.files for each in facts.calibration),
+        "sets": (*facts.calibration, *([facts.held_out] if facts.held_out else ())),
+        "against": _against(facts),
         "learned": bool(learned(facts.blocks)),
         "plot": LOSSES,
         "caveats": caveats(facts),
@@ -79,6 +81,14 @@ def requirements(loader: LoaderFacts) -> str:
     """Return the command that installs what reads a format."""
     wanted = (escape.shell(f"{name}>={version}") for name, version in loader.packages.items())
     return f"pip install {' '.join(wanted)}"
+
+
+def _against(facts: ReleaseFacts) -> tuple[Finding, ...]:
+    """Return the findings for which the gate did not let the variant pass."""
+    if facts.evaluation is None:
+        return ()
+    verdict = facts.evaluation.verdict(facts.variant)
+    return () if verdict.outcome == "pass" else verdict.decisive
 
 
 def _columns(facts: ReleaseFacts) -> list[str]:
