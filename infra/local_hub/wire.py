@@ -6,6 +6,7 @@ unquoted after the app has taken the path apart.
 """
 
 import asyncio
+import logging
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -14,6 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from infra.local_hub.faults import Fault, FaultPlan
 
+LOG = logging.getLogger("roundhouse.hub.access")
+UPLOADS = "/_lfs/"
 _TRANSPORT = "roundhouse.transport"
 
 
@@ -30,7 +33,7 @@ class Wire:
             await self._app(scope, receive, send)
             return
         path = scope["raw_path"].decode("ascii", errors="replace")
-        scope = {**scope, "path": path}
+        scope, send = {**scope, "path": path}, _logged(scope["method"], path, send)
         fault = self._faults.befalls(f"{scope['method']} {path}") if self._faults else None
         if fault is None:
             await self._app(scope, receive, send)
@@ -40,6 +43,20 @@ class Wire:
         else:
             cut = _Cut(fault, scope["state"][_TRANSPORT], receive, send)
             await self._app(scope, cut.receive, cut.send)
+
+
+def _logged(method: str, path: str, send: Send) -> Send:
+    """Log how a request was answered.  Upload addresses are permissions, so they are cut short."""
+    if not LOG.isEnabledFor(logging.INFO):
+        return send
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            shown = f"{UPLOADS}..." if path.startswith(UPLOADS) else path
+            LOG.info("%s %s %d", method, shown, message["status"])
+        await send(message)
+
+    return sending
 
 
 class CuttableProtocol(H11Protocol):
