@@ -12,8 +12,8 @@ from infra.publishing.target import Target
 
 def look(
     hub: Hub, target: Target, gptq: Draft, main: Draft, signer: Signer | None
-) -> tuple[str, ...]:
-    """Refuse what must not be published, and return the repositories that are to be made.
+) -> dict[str, Refs | None]:
+    """Refuse what must not be published, and return what is there by repository.
 
     Args:
         hub: Where to publish.
@@ -21,6 +21,10 @@ def look(
         gptq: The GPTQ revision.
         main: The auto_round revision; its card may name a commit that is not there yet.
         signer: Who signs.
+
+    Returns:
+        The branches and tags of each repository, for what was looked at is what may be replaced;
+        None where the repository is to be made.
 
     Raises:
         PublicRepositoryError: A release that is to be private would become public.
@@ -30,13 +34,11 @@ def look(
         PublishError: The Hub refuses; a class below it says why.
         HubUnreachableError: It does not answer.
     """
-    missing = tuple(
-        repo_id for repo_id in target.repositories if not _is_there(hub, repo_id, target)
-    )
-    refs = {
-        repo_id: Refs({}, {}) if repo_id in missing else hub.refs(repo_id)
+    seen = {
+        repo_id: hub.refs(repo_id) if _is_there(hub, repo_id, target) else None
         for repo_id in target.repositories
     }
+    refs = {repo_id: there or Refs({}, {}) for repo_id, there in seen.items()}
     for draft in (gptq, main):
         if head := refs[draft.place.repo_id].branches.get(draft.place.branch):
             require_ours(hub, draft.place, head, draft.files)
@@ -52,7 +54,7 @@ def look(
         if not there:
             card = bytes_of(draft.files[CARD]).decode(errors="replace")
             hub.check_card(draft.place.repo_id, card)
-    return missing
+    return seen
 
 
 def tagged(hub: Hub, draft: Draft, signer: Signer | None, refs: Refs) -> str | None:

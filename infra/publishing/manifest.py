@@ -58,6 +58,7 @@ def measure(folder: Path, known: Known) -> Manifest:
         StorageError: The folder or a file cannot be read.
     """
     with explaining(folder, "reading"):
+        list(folder.iterdir())  # rglob would find nothing in a folder that is not there
         paths = {
             path.relative_to(folder).as_posix(): path
             for path in sorted(folder.rglob("*"))

@@ -14,12 +14,12 @@ A second run finds what is there and does the rest; one more finds it all, and m
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from infra.errors import HubUnreachableError, PublishedDiffersError, PublishError
 from infra.publishing.drafts import Draft, gptq_draft, main_draft, not_there_yet
-from infra.publishing.hub import Hub
+from infra.publishing.hub import Hub, Refs
 from infra.publishing.looking import look, tagged
 from infra.publishing.manifest import Known
 from infra.publishing.ownership import CARD
@@ -80,10 +80,12 @@ def publish(
     press, known = Press(hub, signer, say), Known()
     gptq = gptq_draft(target, content, papers, known)
     sketch = main_draft(target, content, papers, not_there_yet(target), known)
-    for repo_id in look(hub, target, gptq, sketch, signer):
-        _make_repository(press, repo_id, private=target.private)
-    side = _bring(press, gptq)
-    main = _bring(press, main_draft(target, content, papers, side.pinned, known))
+    seen = {
+        repo_id: refs or _make_repository(press, repo_id, private=target.private)
+        for repo_id, refs in look(hub, target, gptq, sketch, signer).items()
+    }
+    side = _bring(press, gptq, seen)
+    main = _bring(press, main_draft(target, content, papers, side.pinned, known), seen)
     return Published(
         endpoint=hub.endpoint,
         repo_id=target.repo_id,
@@ -95,7 +97,7 @@ def publish(
     )
 
 
-def _make_repository(press: Press, repo_id: str, *, private: bool) -> None:
+def _make_repository(press: Press, repo_id: str, *, private: bool) -> Refs:
     """Make a repository; where the answer is lost, what is there counts."""
     try:
         press.hub.create(repo_id, private=private)
@@ -103,12 +105,15 @@ def _make_repository(press: Press, repo_id: str, *, private: bool) -> None:
         if press.hub.is_private(repo_id) is None:
             raise
     press.say(f"{repo_id}: made, {'private' if private else 'public'}")
+    return press.hub.refs(repo_id)
 
 
-def _bring(press: Press, draft: Draft) -> Brought:
-    """Have a revision and its tag on the Hub, and see that it can be read by its short name."""
-    place, hub = draft.place, press.hub
-    refs = hub.refs(place.repo_id)
+def _bring(press: Press, draft: Draft, seen: Mapping[str, Refs]) -> Brought:
+    """Have a revision and its tag on the Hub, and see that it can be read by its short name.
+
+    The branch is written to only if it still is where it was looked at.
+    """
+    place, hub, refs = draft.place, press.hub, seen[draft.place.repo_id]
     commit, commits = tagged(hub, draft, press.signer, refs), 0
     if commit is None:
         head = ensure_branch(hub, place.repo_id, place.branch, refs)

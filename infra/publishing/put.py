@@ -62,7 +62,7 @@ def put(
     Args:
         hub: Where it is.
         place: The branch.
-        head: Where it is; nobody else may have written to it since.
+        head: Where it was when it was looked at: nobody else may have written to it since.
         wanted: All files; others are deleted, but the Hub's own `.gitattributes`.
         title: Of the commit.
         signer: Signs ``wanted``; None leaves a signature alone that is there over the same files.

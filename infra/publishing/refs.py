@@ -67,10 +67,8 @@ def ensure_branch(hub: Hub, repo_id: str, name: str, refs: Refs) -> str:
     try:
         hub.branch(repo_id, name, root)
     except (PublishError, HubUnreachableError):
-        there = hub.refs(repo_id).branches
-        if name not in there:
+        if hub.refs(repo_id).branches.get(name) != root:  # not ours whose answer was lost
             raise
-        return there[name]
     return root
 
 

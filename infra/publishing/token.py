@@ -70,6 +70,10 @@ class HubToken:
         """Tell where it came from, and nothing else."""
         return f"HubToken(hidden, from {self._origin})"
 
+    def __format__(self, spec: str) -> str:
+        """Tell the same, at any width."""
+        return format(repr(self), spec)
+
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be written down."""
         raise TypeError(
