@@ -3,9 +3,14 @@
 import json
 import random
 import re
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
+from huggingface_hub import constants
 
 from infra.publishing.drafts import gptq_draft, main_draft
 from infra.publishing.hub import Hub, open_hub
@@ -54,6 +59,18 @@ class Release(NamedTuple):
             hub, self.target, self.content, self.papers, signer=signer, say=lambda _words: None
         )
 
+    def moved_to(self, repo_id: str) -> "Release":
+        """Return the same for another repository."""
+        return self._replace(target=self.target.model_copy(update={"repo_id": repo_id}))
+
+
+@contextmanager
+def online() -> Iterator[None]:
+    """Let the client ask the Hub on loopback: tests forbid it to ask anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield
+
 
 def write_export(
     folder: Path, kind: str, version: int, *, shards: int = 1, source: str | None = "org/model"
@@ -88,6 +105,11 @@ def make_release(
 def hub_of(server: LocalHub, token: str | None = None) -> Hub:
     """Return the Hub as publishing sees it; with the write token unless another is given."""
     return open_hub(server.endpoint, HubToken(token or server.write_token, "the test"))
+
+
+def copy_repository(server: LocalHub, repo_id: str, copy: str) -> None:
+    """Make a repository that is what another one is: quicker than publishing all of it again."""
+    shutil.copytree(server.folder(repo_id), server.folder(copy))
 
 
 class Torn(NamedTuple):

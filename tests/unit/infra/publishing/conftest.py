@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from huggingface_hub import constants
 
 from infra.publishing.hub import Hub
 from tests.support.local_hub import LocalHub, local_hub
-from tests.support.publishing import hub_of
+from tests.support.publishing import hub_of, online
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +18,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
 
 
 @pytest.fixture(autouse=True)
-def _online(monkeypatch: pytest.MonkeyPatch, server: LocalHub) -> Iterator[None]:
-    """Let the client ask the Hub on loopback: all other tests forbid it to ask anything."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    yield
+def _online(server: LocalHub) -> Iterator[None]:
+    """Let the client ask, and let nothing go wrong that the test did not order."""
+    with online():
+        yield
     server.faults.clear()
 
 
