@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from infra.card import numbers
 from infra.card.facts import ReleaseFacts
 
 
@@ -23,10 +22,7 @@ def _caveats(facts: ReleaseFacts) -> Iterator[str]:
     left = [block for block in facts.blocks if block.fallback is not None]
     if left:
         names = ", ".join(str(block.block + 1) for block in left)
-        yield (
-            f"{numbers.count(len(left))} of {numbers.count(len(facts.blocks))} blocks could not "
-            f"be learned and are rounded to nearest: {names}."
-        )
+        yield f"Blocks that could not be learned and are rounded to nearest: {names}."
     if told is not None:
         yield from (f"{each.name}: {note}" for each in told.benchmarks for note in each.notes)
     packages = {name for each in facts.loaders for name in each.packages}

@@ -12,6 +12,7 @@ from infra.card.facts import (
     GenerationFacts,
     KeptPart,
     MethodFacts,
+    Publication,
     ReleaseFacts,
     Sample,
     SourceFacts,
@@ -19,6 +20,7 @@ from infra.card.facts import (
     WeightFacts,
 )
 from infra.card.loaders import loaders
+from infra.card.render import render
 from infra.card.scores import (
     AVERAGE,
     BenchmarkFacts,
@@ -59,6 +61,25 @@ _METRICS: Mapping[str, Metric] = {
 _VARIANTS = ("pile", "llava")
 
 
+MAIN = Publication(
+    format="auto_round",
+    repo_id=TARGET.repo_id,
+    branch=TARGET.branch,
+    version=TARGET.version,
+    gptq_repo_id=GPTQ.repo_id,
+    gptq_branch=TARGET.gptq_branch,
+    gptq_tag=GPTQ.tag,
+    gptq_commit=GPTQ.commit,
+    gptq_short=GPTQ.short,
+)
+"""The names of the revision on the main branch."""
+
+
+def rendered(facts: ReleaseFacts) -> str:
+    """Return the card on the main branch."""
+    return render(facts.published_as(MAIN))
+
+
 def evaluation_facts(
     rows: Mapping[str, Sequence[float]] = REFERENCE, variants: Sequence[str] = _VARIANTS
 ) -> EvaluationFacts:
@@ -90,11 +111,27 @@ def evaluation_facts(
     )
 
 
-def a_verdict() -> Verdict:
-    """Return a verdict with one finding."""
-    words = f"The average went from 83.92 to 83.84 ({MINUS}0.08; hardly below {MINUS}0.61)."
-    finding = Finding(check="average", outcome="pass", measured=-0.61, limit=-1.5, words=words)
-    return Verdict(outcome="pass", reasons=(finding,))
+def a_verdict(*findings: Finding) -> Verdict:
+    """Return a verdict that passes, with these findings."""
+    return Verdict(outcome="pass", reasons=findings or (a_finding(),))
+
+
+def a_finding(**changes: Any) -> Finding:
+    """Return something that the gate has looked at."""
+    told = {
+        "check": "average",
+        "outcome": "pass",
+        "measured": -0.61,
+        "limit": -1.5,
+        "words": f"The average went from 83.92 to 83.84 ({MINUS}0.08; hardly below {MINUS}0.61).",
+    }
+    return Finding(**told | changes)
+
+
+def judged(evaluation: EvaluationFacts, verdict: Verdict) -> EvaluationFacts:
+    """Return an evaluation with the same verdict on every variant."""
+    verdicts = tuple(VariantVerdict(variant=name, verdict=verdict) for name in evaluation.variants)
+    return evaluation.model_copy(update={"verdicts": verdicts})
 
 
 def release_facts(**changes: Any) -> ReleaseFacts:
@@ -103,16 +140,7 @@ def release_facts(**changes: Any) -> ReleaseFacts:
         "tool": Tool(version="0.1.0"),
         "name": "qwen2-vl-7b-instruct",
         "variant": "pile",
-        "source": SourceFacts(
-            name="Qwen/Qwen2-VL-7B-Instruct",
-            repo_id="Qwen/Qwen2-VL-7B-Instruct",
-            commit="eed13092ef92e448dd6875b2a00151bd3f7db0ac",
-            digest="c0ffee00" * 8,
-            architecture="Qwen2VLForConditionalGeneration",
-            license="apache-2.0",
-            languages=("en",),
-            weight_bytes=16582750976,
-        ),
+        "source": source_facts(),
         "method": MethodFacts(
             bits=4,
             group_size=128,
@@ -129,15 +157,31 @@ def release_facts(**changes: Any) -> ReleaseFacts:
             FormatFacts(format="auto_gptq", weight_bytes=5_990_002_176, files=15),
         ),
         "loaders": loaders(),
-        "calibration": (_pile(), _llava()),
+        "calibration": (_pile(), local_set()),
         "blocks": blocks(28),
         "evaluation": evaluation_facts(),
         "fidelity": tuple(fidelity(variant) for variant in _VARIANTS),
         "generations": generations(),
         "environment": {"python": "3.11.9", "torch": "2.14.1", "device": "NVIDIA H100 80GB HBM3"},
         "recipe": {"name": "qwen2-vl-7b-instruct", "model": {"source": "Qwen/Qwen2-VL"}},
+        "local_files": ("conversation_58k.json", "train2017"),
     }
     return ReleaseFacts(**told | changes)
+
+
+def source_facts(**changes: Any) -> SourceFacts:
+    """Return the model of the reference card."""
+    told: dict[str, Any] = {
+        "name": "Qwen/Qwen2-VL-7B-Instruct",
+        "repo_id": "Qwen/Qwen2-VL-7B-Instruct",
+        "commit": "eed13092ef92e448dd6875b2a00151bd3f7db0ac",
+        "digest": "c0ffee00" * 8,
+        "architecture": "Qwen2VLForConditionalGeneration",
+        "license": "apache-2.0",
+        "languages": ("en",),
+        "weight_bytes": 16_582_750_976,
+    }
+    return SourceFacts(**told | changes)
 
 
 def blocks(count: int) -> tuple[BlockFacts, ...]:
@@ -260,17 +304,20 @@ def _pile() -> CalibrationFacts:
     )
 
 
-def _llava() -> CalibrationFacts:
-    return CalibrationFacts(
-        name="llava",
-        kind="image_text",
-        source="conversation_58k.json",
-        files=(DataFile(name="conversation_58k.json", bytes=59_000_000, sha256="f1" * 32),),
-        nsamples=512,
-        seqlen=2048,
-        seed=42,
-        tokens=493210,
-        images=512,
-        skipped=0,
-        samples_sha256="6b" * 32,
-    )
+def local_set(**changes: Any) -> CalibrationFacts:
+    """Return a set that was read from local files."""
+    told: dict[str, Any] = {
+        "name": "llava",
+        "kind": "image_text",
+        "source": "conversation_58k.json",
+        "files": (DataFile(name="conversation_58k.json", bytes=59_000_000, sha256="f1" * 32),),
+        "nsamples": 512,
+        "seqlen": 2048,
+        "seed": 42,
+        "tokens": 493_210,
+        "images": 512,
+        "skipped": 0,
+        "samples_sha256": "6b" * 32,
+        "images_sha256": "7c" * 32,
+    }
+    return CalibrationFacts(**told | changes)
