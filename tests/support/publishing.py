@@ -60,8 +60,10 @@ class Release(NamedTuple):
         )
 
     def moved_to(self, repo_id: str) -> "Release":
-        """Return the same for another repository."""
-        return self._replace(target=self.target.model_copy(update={"repo_id": repo_id}))
+        """Return the same for another repository, or another pair of them."""
+        second = None if self.target.gptq_repo_id is None else f"{repo_id}-gptq"
+        names = {"repo_id": repo_id, "gptq_repo_id": second}
+        return self._replace(target=self.target.model_copy(update=names))
 
 
 @contextmanager
@@ -131,8 +133,13 @@ def torn(hub: Hub, repo_id: str, releases: Mapping[str, Release]) -> list[Torn]:
         releases: All that were ever published there, by version.
     """
     refs = hub.refs(repo_id)
-    heads = {"main": refs.branches["main"], **refs.tags}
-    found = (_torn(hub, repo_id, name, commit, releases) for name, commit in heads.items())
+    heads = {**refs.tags, "main": refs.branches["main"]}
+    tagged = {commit: name for name, commit in refs.tags.items()}
+    found = (
+        _torn(hub, repo_id, name, commit, releases)
+        for name, commit in heads.items()
+        if tagged.get(commit, name) == name  # main where a tag is has been looked at
+    )
     return [each for each in found if each.wrong]
 
 
