@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
@@ -29,6 +30,7 @@ from infra.local_hub.wire import Wire
 
 LOG = logging.getLogger("roundhouse.hub")
 LONGEST_HEADER = 500
+_UNPRINTABLE = re.compile(r"[^ -~]")
 # What comes first is matched first: fixed words before names that anybody may choose.
 ROUTERS = (account, hooks, repositories, references, commits, large, revisions, downloads)
 
@@ -71,8 +73,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def _answer(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return a failure as the client reads it: the message in the body and, as ASCII, a header."""
-    line = " ".join(message.split())[:LONGEST_HEADER]
-    told = {"X-Error-Message": line.encode("ascii", errors="replace").decode()}
+    line = _UNPRINTABLE.sub("?", " ".join(message.split())[:LONGEST_HEADER])
+    told = {"X-Error-Message": line}
     return JSONResponse({"error": message}, status, {**told, **(headers or {})})
 
 

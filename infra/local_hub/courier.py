@@ -50,6 +50,7 @@ class Courier:
             try:
                 with self._only_one() as granted:
                     if granted:
+                        self._outbox.recover()
                         self._deliver()
             except StorageError as error:
                 LOG.warning("Webhooks wait: %s", error)

@@ -136,13 +136,14 @@ class Objects:
                 sync(temporary)
             for sha, temporary in list(self._written.items()):
                 target = self._folder / sha[:2] / sha[2:]
-                make_folder(target.parent)
+                if not target.parent.is_dir():
+                    make_folder(target.parent)
+                    folders.add(self._folder)
                 temporary.replace(target)
                 del self._written[sha]
                 folders.add(target.parent)
             for folder in folders:
                 sync(folder)
-            sync(self._folder)
 
     def _get(self, sha: str) -> ShaFile:
         return self._store[ObjectID(sha.encode())]

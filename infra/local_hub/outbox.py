@@ -107,13 +107,24 @@ class Outbox:
         """Return the deliveries that are not finished, oldest first."""
         make_folder(self._pending)
         found = []
-        for marker in sorted(self._pending.iterdir()):
+        for marker in sorted(self._pending.glob("[0-9]*")):  # others are just being written
             delivery = self.find(marker.read_text(), marker.name)
             if delivery is None or delivery.state != "pending":
                 marker.unlink(missing_ok=True)
             else:
                 found.append(delivery)
         return found
+
+    def recover(self) -> None:
+        """Take up deliveries whose server was killed before it could mark them as waiting.
+
+        Raises:
+            StorageError: They cannot be marked.
+        """
+        for path in self._folder.glob("*/[0-9]*.json"):
+            delivery = self.find(path.parent.name, path.stem)
+            if delivery is not None and delivery.state == "pending":
+                self._mark(delivery)
 
     def attempt(self, delivery: Delivery) -> Delivery:
         """Try a delivery once, and write down how that ended.
@@ -165,8 +176,11 @@ class Outbox:
             replay_of=replay_of,
         )
         self._write(delivery)
-        write_private(self._pending / delivery.id, delivery.hook.encode())
+        self._mark(delivery)
         return delivery
+
+    def _mark(self, delivery: Delivery) -> None:
+        write_private(self._pending / delivery.id, delivery.hook.encode())
 
     def _finish(
         self, delivery: Delivery, tried: Attempt, state: Literal["delivered", "failed"]

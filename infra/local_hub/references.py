@@ -70,11 +70,13 @@ class References:
             self._remove_empty_folders(path)
         # beside the folder of references: a name of ours in there would look like one of them
         waiting = self._repository / "hub" / "tmp" / "reference"
-        write_atomically(waiting, f"{sha}\n".encode())
+        deep = list(_up_to(path.parent, self._repository / "refs"))
         make_folder(path.parent)
         with explaining(path, "writing"):
+            waiting.write_bytes(f"{sha}\n".encode())
+            sync(waiting)
             waiting.replace(path)
-            for folder in _up_to(path.parent, self._repository):
+            for folder in deep:
                 sync(folder)
 
     def remove(self, ref: str) -> None:

@@ -193,13 +193,18 @@ def _fill(folder: Path, caller: Caller, *, private: bool) -> None:
         objects.settle()
     References(folder).put(BRANCHES + DEFAULT_BRANCH, first)
     about = About(id=secrets.token_hex(12), private=private, created=int(time.time()))
-    for name, text in (
-        ("config", CONFIG),
-        ("HEAD", f"ref: {BRANCHES}{DEFAULT_BRANCH}\n"),
-        ("hub/about.json", about.model_dump_json()),
-        ("hub/lock", ""),
-    ):
-        write_atomically(folder / name, text.encode())
+    texts = {
+        "config": CONFIG,
+        "HEAD": f"ref: {BRANCHES}{DEFAULT_BRANCH}\n",
+        "hub/about.json": about.model_dump_json(),
+        "hub/lock": "",
+    }
+    with explaining(folder, "writing below"):
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+            sync(folder / name)
+        for inner in (folder / "hub", folder / "refs", folder):
+            sync(inner)
 
 
 def _lock(path: Path) -> int:

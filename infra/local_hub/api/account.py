@@ -12,7 +12,9 @@ from infra.local_hub.access import EVERYWHERE
 from infra.local_hub.asking import Known, Readable, Writable, parsed
 from infra.local_hub.refusals import too_large
 
-LONGEST_METADATA = 256 << 10  # characters; reading YAML is slow, and anybody may ask
+# Reading YAML is slow, slower still where it is deep, and anybody may ask for it.
+LONGEST_METADATA = 64 << 10  # characters
+DEEPEST_METADATA = 100  # brackets that are open at once
 
 router = APIRouter()
 _CARD = re.compile(r"\s*---[ \t]*\r?\n(.*?)\r?\n---", re.DOTALL)
@@ -63,6 +65,9 @@ def validate_yaml(card: Annotated[_Card, Depends(parsed(_Card))]) -> JSONRespons
         return JSONResponse({"errors": [], "warnings": [{"message": warning}]})
     if len(found[1]) > LONGEST_METADATA:
         raise too_large("The metadata of the card", LONGEST_METADATA)
+    if _depth(found[1]) > DEEPEST_METADATA:
+        message = f"more than {DEEPEST_METADATA} brackets are open at once"
+        return JSONResponse({"errors": [{"message": message}], "warnings": []}, 400)
     try:
         metadata = yaml.safe_load(found[1])
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -71,3 +76,12 @@ def validate_yaml(card: Annotated[_Card, Depends(parsed(_Card))]) -> JSONRespons
         message = f"the metadata is a {type(metadata).__name__}, not keys with values"
         return JSONResponse({"errors": [{"message": message}], "warnings": []}, 400)
     return JSONResponse({"errors": [], "warnings": []})
+
+
+def _depth(text: str) -> int:
+    """Return how many brackets are open at once, at most, wherever they stand."""
+    depth = deepest = 0
+    for character in re.sub(r"[^\[\]{}]", "", text):
+        depth += 1 if character in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest

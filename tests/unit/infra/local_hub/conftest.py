@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from huggingface_hub import HfApi, constants
 
+from tests.support.git import git, require_sound
 from tests.support.local_hub import LocalHub, local_hub
 
 PART_BYTES = 1 << 18
@@ -34,28 +35,45 @@ def api(hub: LocalHub) -> Iterator[HfApi]:
 
 
 @pytest.fixture
-def repo_id(request: pytest.FixtureRequest, api: HfApi) -> str:
+def repo_id(hub: LocalHub, api: HfApi) -> str:
     """Return a repository of this test's own."""
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:90].strip("-")
-    while "--" in name:
-        name = name.replace("--", "-")
-    api.create_repo(f"acme/{name}")
-    return f"acme/{name}"
+    made = f"acme/model-{len(list((hub.root / 'models' / 'acme').glob('*')))}"
+    api.create_repo(made)
+    return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def still(hub: LocalHub, raw: httpx2.Client) -> Iterator[str]:
+    """Return one repository for all tests that try to change it, and must not succeed."""
+    raw.post("/api/repos/create", json={"name": "still", "organization": "acme"})
+    yield "acme/still"
+    require_sound(hub.folder("acme/still"))
+
+
+@pytest.fixture(scope="module")
 def raw(hub: LocalHub) -> Iterator[httpx2.Client]:
     """Return a plain client with the owner's token, for what the real one would never send."""
     headers = {"Authorization": f"Bearer {hub.write_token}"}
-    with httpx2.Client(base_url=hub.endpoint, headers=headers, trust_env=False) as client:
+    with httpx2.Client(
+        base_url=hub.endpoint, headers=headers, trust_env=False, timeout=60
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def anybody(hub: LocalHub) -> Iterator[httpx2.Client]:
+    """Return a plain client without a token."""
+    with httpx2.Client(base_url=hub.endpoint, trust_env=False, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
-def anybody(hub: LocalHub) -> Iterator[httpx2.Client]:
-    """Return a plain client without a token."""
-    with httpx2.Client(base_url=hub.endpoint, trust_env=False) as client:
-        yield client
+def unchanged(hub: LocalHub, still: str) -> Iterator[None]:
+    """Require that the repository that must not change has not."""
+    folder = hub.folder(still)
+    before = git(folder, "for-each-ref")
+    yield
+    assert git(folder, "for-each-ref") == before
 
 
 @pytest.fixture
