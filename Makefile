@@ -22,6 +22,7 @@ lint: .venv/installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q --noconftest -p no:cacheprovider tests/unit/test_forbidden_calls.py
 
 test-peers: .venv/installed .venv-peers/installed  ## the real clients load two exports, and agree
 	@rm -rf build/peers && mkdir -p build/peers
