@@ -21,6 +21,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
+from infra.errors import DiskFullError
 from infra.files import CHUNK_BYTES, explaining, make_folder, write_atomically
 from infra.local_hub.largefiles import Pointer, adopt
 from infra.local_hub.refusals import Refusal
@@ -57,7 +58,8 @@ async def receive_whole(
         await asyncio.to_thread(adopt, repository, pointer, path)
     finally:
         path.unlink(missing_ok=True)
-    discard(folder)
+        with contextlib.suppress(OSError):  # another try is in there
+            folder.rmdir()
     return etag
 
 
@@ -71,13 +73,16 @@ async def receive_part(
         StorageError: There is no room, or it cannot be written.
     """
     start = (number - 1) * part_bytes
+    length, done = min(part_bytes, pointer.size - start), folder / f"{number}.etag"
     await asyncio.to_thread(make_folder, folder)
-    with _shared(folder), _opened(folder / "data") as descriptor:
-        done = folder / f"{number}.etag"
-        done.unlink(missing_ok=True)
-        length = min(part_bytes, pointer.size - start)
-        etag = await _write(descriptor, folder / "data", start, length, stream)
-        await asyncio.to_thread(write_atomically, done, etag.encode())
+    try:
+        with _shared(folder), _opened(folder / "data") as descriptor:
+            done.unlink(missing_ok=True)
+            etag = await _write(descriptor, folder / "data", start, length, stream)
+            await asyncio.to_thread(write_atomically, done, etag.encode())
+    except DiskFullError:
+        discard(folder)  # its other parts take room that others need
+        raise
     return etag
 
 
