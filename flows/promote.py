@@ -14,7 +14,7 @@ from pydantic import Field
 from flows import approval
 from flows.errors import VerificationError
 from flows.evaluate import BASELINE, draw_material, evaluate
-from flows.facts import judged_facts
+from flows.facts import promoted_facts
 from flows.publishing import publish_facts, sample_answers
 from flows.recipe import PublishSpec, Recipe
 from flows.results import Candidates, Evaluation
@@ -77,7 +77,7 @@ def promote_candidate(
     answers = sample_answers(
         recipe, candidate.facts.variant, source, candidate.content, evaluation.tables, store_root
     )
-    facts = judged_facts(candidate.facts, recipe, evaluation, settled.approval).model_copy(
+    facts = promoted_facts(candidate.facts, recipe, evaluation, settled.approval).model_copy(
         update={"generations": None if answers is None else answers.facts}
     )
     published = publish_facts(recipe, candidate.content, facts, answers, store_root)

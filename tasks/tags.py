@@ -7,8 +7,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field
 
-from infra.errors import TriggerMovedError
-from infra.publishing.hub import endpoint_of, open_hub
+from infra.errors import TriggerMovedError, UnknownRepositoryError
+from infra.publishing.hub import Hub, endpoint_of, open_hub
 from infra.store import FolderStore
 from infra.triggers.key import TagKey
 from infra.triggers.ledger import Ledger
@@ -54,7 +54,7 @@ def look_and_announce(watched: Watched, store_root: Path) -> Looked:
     """
     hub = open_hub(watched.endpoint, credentials.token(watched.token, required=False))
     ledger = Ledger(FolderStore(store_root), scope_of(watched))
-    tags = hub.refs(watched.repo_id).tags
+    tags = _tags(hub, watched)
     seen = look(watched.repo_id, tags, TagPattern.parse(watched.pattern), ledger)
     for key in seen.new:
         events.post(events.created(key))
@@ -65,6 +65,17 @@ def look_and_announce(watched: Watched, store_root: Path) -> Looked:
         ledger.announced(tag.key)
         say(tag.words)
     return Looked(announced=seen.new, refused=tuple(tag.words for tag in seen.moved))
+
+
+def _tags(hub: Hub, watched: Watched) -> dict[str, str]:
+    """Return where the tags are; a staging repository begins with its first candidate."""
+    try:
+        return hub.refs(watched.repo_id).tags
+    except UnknownRepositoryError:
+        if watched.kind == "source":
+            raise
+        say(f"{watched.repo_id}: no candidate has been published there yet")
+        return {}
 
 
 @task(

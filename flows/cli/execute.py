@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from flows import report, server
+from flows import hub_server, report, server
 from flows.cli.exits import Exit
 from flows.cli.judging import show_evaluation
 from flows.cli.session import Session
@@ -16,6 +16,7 @@ from flows.quantize import quantize_model
 from flows.recipe import Recipe
 from flows.results import RunResult
 from infra.evaluation.verdict import Outcome
+from infra.publishing.published import Published
 from infra.store import FolderStore
 
 VERDICTS: Mapping[Outcome | None, Exit] = {"fail": Exit.REFUSED, "hold": Exit.HELD}
@@ -67,7 +68,27 @@ def connected(session: Session) -> Iterator[Path]:
         console.print(
             f"Prefect server {connection.how}: {connection.ui_url}", highlight=False, soft_wrap=True
         )
-        yield workspace / "store"
+        try:
+            yield workspace / "store"
+        finally:
+            if not session.keep_server:
+                hub_server.stop(workspace)
+
+
+def show_published(published: Published, console: Console) -> None:
+    """Print under which names a release can be had."""
+    made = "Published" if published.commits else "Published before, and nothing has changed"
+    console.print(
+        f"{made}: {published.repo_id} {published.version} at {published.endpoint}",
+        markup=False,
+        highlight=False,
+    )
+    for kind, pinned in (("auto_round", published.main), ("auto_gptq", published.gptq)):
+        console.print(
+            f"  {kind}: {pinned.repo_id}, revision {pinned.short} (tag {pinned.tag})",
+            markup=False,
+            highlight=False,
+        )
 
 
 def store_of(session: Session) -> FolderStore:
@@ -97,3 +118,5 @@ def show(recipe: Recipe, result: RunResult, store: FolderStore) -> None:
             )
     if result.approval is not None:
         console.print(f"Held, and approved by {result.approval.by}.", markup=False)
+    if result.published is not None:
+        show_published(result.published, console)

@@ -34,17 +34,7 @@ def serve(asked: Served) -> Exit:
         RecipeError: A flag does not say what it must.
         StorageError: The folder cannot be used.
     """
-    try:
-        settings = HubSettings(
-            root=asked.root,
-            public_url=asked.public_url,
-            xet=asked.xet if asked.xet is not None else xet.is_this_machine(asked.host),
-        )
-    except ValidationError as error:
-        raise RecipeError(
-            f"--public-url {asked.public_url!r} is no address of a Hub: give it as in "
-            "https://hub.example.org, without a path."
-        ) from error
+    settings = settings_of(asked)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     logging.basicConfig(
         level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)]
@@ -57,6 +47,25 @@ def serve(asked: Served) -> Exit:
         )
     serving.serve(settings, host=asked.host, port=asked.port)
     return Exit.OK
+
+
+def settings_of(asked: Served) -> HubSettings:
+    """Return what the command line asks for as the Hub's settings.
+
+    Raises:
+        RecipeError: A flag does not say what it must.
+    """
+    try:
+        return HubSettings(
+            root=asked.root,
+            public_url=asked.public_url,
+            xet=asked.xet if asked.xet is not None else xet.is_this_machine(asked.host),
+        )
+    except ValidationError as error:
+        raise RecipeError(
+            f"--public-url {asked.public_url!r} is no address of a Hub: give it as in "
+            "https://hub.example.org, without a path."
+        ) from error
 
 
 def issue(root: Path, user: str, orgs: Sequence[str], role: Role) -> Exit:

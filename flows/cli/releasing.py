@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from flows import listening, recipefile
-from flows.cli.execute import connected, store_of
+from flows.cli.execute import connected, show_published, store_of
 from flows.cli.exits import Exit
 from flows.cli.session import Session
 from flows.errors import RecipeError
@@ -162,7 +162,7 @@ def _show(result: ReleaseResult) -> None:
     elif result.published is None:
         console.print(f"{result.key.words} was released before: {result.revision}.", markup=False)
     else:
-        console.print(f"{result.key.words}: released as {result.revision}.", markup=False)
+        show_published(result.published, console)
 
 
 def _console() -> Console:

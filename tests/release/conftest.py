@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
-from huggingface_hub import CommitOperationAdd, HfApi
+from huggingface_hub import CommitOperationAdd, HfApi, constants
 
 from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
@@ -56,7 +56,8 @@ def service(prefect_api_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("service")
     settings = HubSettings(root=folder / "hub")
     token = issue_token(settings.root, "acme")
-    with serving(settings) as hub:
+    with serving(settings) as hub, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)  # loopback is all that tests can reach
         api = HfApi(endpoint=hub.endpoint, token=token)
         api.create_repo(SOURCE)
         files = [path for path in sorted(MODEL_DIR.iterdir()) if path.is_file()]
@@ -82,21 +83,31 @@ def service(prefect_api_url: str, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def write_recipe(folder: Path) -> Path:
     """Write data and a recipe that takes a minute; its gate lets everything through."""
-    write_text_set(folder / "texts.jsonl", count=24, seed=11)
+    write_text_set(folder / "texts.jsonl", count=64, seed=11)
+    write_text_set(folder / "held_out.jsonl", count=32, seed=12)
     write_benchmarks(folder / "tables", seed=5, sizes=BenchmarkSizes(2, 4, 4, 4))
     recipe = {
         "name": "served",
         "model": {"source": SOURCE},
         "calibration": [
-            {"name": "texts", "kind": "text", "source": "texts.jsonl", "nsamples": 8, "seqlen": 64}
+            {
+                "name": "texts", "kind": "text", "source": "texts.jsonl",
+                "nsamples": 32, "seqlen": 128, "seed": 1,
+            }
         ],
-        "quantization": {"iters": 2, "batch_size": 4},
+        "quantization": {"iters": 30, "batch_size": 8},
         "export": {"output_dir": "checkpoints"},
         "benchmarks": {
             "names": ["MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE"],
             "source": "tables",
-            "fidelity_prompts": 4,
+            "fidelity_prompts": 0,
             "max_new_tokens": 8,
+        },
+        "evaluation": {
+            "text": {
+                "name": "held-out", "kind": "text", "source": "held_out.jsonl",
+                "nsamples": 16, "seqlen": 128, "seed": 2,
+            }
         },
         "gate": {
             "average_margin": 100, "task_drop": 100, "unreadable": 100, "capped": 100,

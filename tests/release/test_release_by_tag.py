@@ -6,9 +6,11 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
 from prefect.settings import temporary_settings
 
 from tests.release.conftest import ROOT, ROUNDHOUSE, SOURCE, STAGING, TARGET, Service
@@ -23,16 +25,18 @@ import json, sys
 import torch
 from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
-def logits(place, revision=None):
-    tokens = AutoTokenizer.from_pretrained(place, revision=revision)("Name three things that roll.", return_tensors="pt")
-    model = Qwen2VLForConditionalGeneration.from_pretrained(place, revision=revision, dtype=torch.float32)
+def logits(place, **pin):
+    read = AutoTokenizer.from_pretrained(place, **pin)
+    tokens = read("Name three things that roll.", return_tensors="pt")
+    model = Qwen2VLForConditionalGeneration.from_pretrained(place, dtype=torch.float32, **pin)
     with torch.no_grad():
         found = model(**tokens).logits
     return found, str(model.config.quantization_config.quant_method)
 
-remote, method = logits(sys.argv[1], sys.argv[2])
+remote, method = logits(sys.argv[1], revision=sys.argv[2])
 local, _ = logits(sys.argv[3])
-print(json.dumps({"equal": torch.equal(remote, local), "method": method.rpartition(".")[2].lower()}))
+told = {"equal": torch.equal(remote, local), "method": method.rpartition(".")[2].lower()}
+print(json.dumps(told))
 """
 
 
@@ -57,7 +61,11 @@ def listener(service: Service) -> Iterator[str]:
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until(lambda: "Webhooks: POST " in log.read_text(), f"the listener ({log})")
+        wait_until(
+            lambda: "Webhooks: POST " in log.read_text() or process.poll() is not None,
+            "the listener",
+        )
+        assert process.poll() is None, log.read_text()
         yield log.read_text().partition("Webhooks: POST ")[2].partition(",")[0]
     finally:
         process.send_signal(signal.SIGTERM)
@@ -75,9 +83,11 @@ def released(service: Service, listener: str) -> dict[str, str]:
     )
     told = service.run("tag", SOURCE, "main", TAG)
     assert told.returncode == 0, told.stderr
-    wait_until(lambda: "v1.0.0" in service.tags(TARGET), "the release")
     with server(service):
-        wait_until(lambda: pages.latest_run(RUN).state_name == "Completed", "its end")
+        wait_until(lambda: bool(pages.runs_named(RUN)), "a run of the release")
+        wait_until(lambda: is_over(pages.latest_run(RUN)), "its end")
+        log = (service.folder / "listen.log").read_text()
+        assert pages.latest_run(RUN).state_name == "Completed", log
     return service.tags(TARGET)
 
 
@@ -129,8 +139,7 @@ def test_it_happens_once_however_often_it_is_told(
     with server(service), get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name("watch-tags/every-5-minutes")
         look = client.create_flow_run_from_deployment(deployment.id)
-        wait_until(lambda: client.read_flow_run(look.id).state.is_final(), "a look at the tags")
-        assert client.read_flow_run(look.id).state.is_completed()
+        wait_until(lambda: ended(client, look.id), "a look at the tags")
         runs = [run for run in pages.runs_named(RUN) if run.deployment_id is not None]
 
     assert len(runs) == 1
@@ -165,6 +174,18 @@ def test_a_tagged_candidate_is_promoted_without_being_quantized_again(
     assert {"v2.0.0", "v2.0.0-auto_gptq"} <= service.tags(TARGET).keys()
     assert segments(service) == before
     assert weights(service, TARGET, "v2.0.0") == weights(service, STAGING, "main")
+
+
+def is_over(run: FlowRun) -> bool:
+    """Tell whether a run has ended, however."""
+    return run.state is not None and run.state.is_final()
+
+
+def ended(client: SyncPrefectClient, run_id: UUID) -> bool:
+    """Tell whether a run has ended, which must be well."""
+    state = client.read_flow_run(run_id).state
+    assert state is None or not (state.is_failed() or state.is_crashed()), state
+    return state is not None and state.is_completed()
 
 
 def segments(service: Service) -> int:
