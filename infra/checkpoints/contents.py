@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from infra.checkpoints.papers import INDEX
-from infra.checkpoints.sidefiles import SUMS
+from infra.checkpoints.sidefiles import BROUGHT_ALONG, SIGNATURE, SUMS
 from infra.errors import WeightsError
 from infra.files import sha256_of
 from infra.models.shards import FolderReader, TensorPlace, fill, read_header
@@ -78,8 +78,9 @@ def digest_problems(folder: Path) -> Iterator[str]:
             yield f"{match[2]} is in {SUMS} but missing"
         elif sha256_of(folder / match[2]) != match[1]:
             yield f"{match[2]} does not have the digest that {SUMS} gives"
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    yield from (f"{name} is not in {SUMS}" for name in sorted(there - listed - {SUMS}))
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    there = {path.as_posix() for path in found if path.parts[0] not in BROUGHT_ALONG}
+    yield from (f"{name} is not in {SUMS}" for name in sorted(there - listed - {SUMS, SIGNATURE}))
 
 
 def _index_problems(folder: Path, tensors: Mapping[str, TensorPlace]) -> Iterator[str]:

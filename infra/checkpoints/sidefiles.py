@@ -14,11 +14,17 @@ from infra.models.source import CONFIG_FILE
 
 SUMS = "SHA256SUMS"
 PROVENANCE = "roundhouse.json"
+SIGNATURE = "model.sig"
+
+BROUGHT_ALONG = (".git", ".cache", ".gitattributes", ".gitignore")
+"""What a folder has that was cloned or downloaded, and a checkpoint has not."""
 
 _WEIGHTS = {".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"}
 _CAN_RUN_CODE = {".py", ".pyc", ".so", ".pkl", ".pickle", ".joblib", ".npy", ".npz"}
 _ENDINGS_LEFT = (".index.json",)
-_NAMES_LEFT = frozenset({CONFIG_FILE, SUMS, PROVENANCE, "README.md", *COPY_OF_CONFIG.values()})
+_NAMES_LEFT = frozenset(
+    {CONFIG_FILE, SUMS, PROVENANCE, SIGNATURE, "README.md", *COPY_OF_CONFIG.values()}
+)
 
 
 def side_files(folder: Path) -> tuple[Path, ...]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.checkpoints.sidefiles import SUMS
+from infra.checkpoints.sidefiles import SIGNATURE, SUMS
 from infra.publishing.manifest import (
-    SIGNATURE,
     Known,
     Manifest,
     measure,

@@ -5,6 +5,7 @@ commits of one folder, and `upload_file` makes one a file: readers would see wha
 """
 
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -26,6 +27,7 @@ from infra.publishing.manifest import RemoteFile, Tree, differences, measure
 from infra.publishing.refusals import BAD_CARD, CLIENT_ERRORS, Attempt, told
 from infra.publishing.token import HubToken
 
+DISTRIBUTION = "roundhouse"  # what the Hub is told of who asks
 Answer = TypeVar("Answer")
 Operation = CommitOperationAdd | CommitOperationCopy | CommitOperationDelete
 
@@ -219,7 +221,8 @@ def open_hub(endpoint: str | None, token: HubToken | None) -> Hub:
         HfApi(
             endpoint=endpoint_of(endpoint),
             token=token.reveal() if token else False,
-            library_name="roundhouse",
+            library_name=DISTRIBUTION,
+            library_version=version(DISTRIBUTION),
         ),
         token,
     )

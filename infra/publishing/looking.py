@@ -1,9 +1,10 @@
 """Everything that can be known before the first write: whoever is refused has changed nothing."""
 
+from infra.checkpoints.sidefiles import SIGNATURE
 from infra.errors import PublicRepositoryError, TagMovedError
 from infra.publishing.drafts import Draft
 from infra.publishing.hub import Hub, Refs
-from infra.publishing.manifest import SIGNATURE, bytes_of, differences, without
+from infra.publishing.manifest import bytes_of, differences, without
 from infra.publishing.ownership import CARD, require_ours
 from infra.publishing.put import holds, shown
 from infra.publishing.signing import Signer

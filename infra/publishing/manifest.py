@@ -11,15 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from infra.checkpoints.sidefiles import SUMS
+from infra.checkpoints.sidefiles import BROUGHT_ALONG, SIGNATURE, SUMS
 from infra.files import CHUNK_BYTES, explaining
 
-SIGNATURE = "model.sig"
 NOT_OURS = ".gitattributes"
 """The Hub's own file in every repository: never compared, written or removed."""
-
-LEFT_OUT = (".git", ".cache", ".gitattributes", ".gitignore")
-"""What a folder has that was cloned or downloaded, and a release has not."""
 
 _READERS = 4  # hashing is bound by the disk or by one core a file
 
@@ -48,7 +44,7 @@ Known: TypeAlias = dict[tuple[int, int, int, int], LocalFile]
 
 
 def measure(folder: Path, known: Known) -> Manifest:
-    """Read all files of a folder but `LEFT_OUT`; symbolic links are the files they lead to.
+    """Read all files of a folder but `BROUGHT_ALONG`; symbolic links are the files they lead to.
 
     Args:
         folder: A folder that nobody writes to.
@@ -62,7 +58,7 @@ def measure(folder: Path, known: Known) -> Manifest:
         paths = {
             path.relative_to(folder).as_posix(): path
             for path in sorted(folder.rglob("*"))
-            if path.relative_to(folder).parts[0] not in LEFT_OUT and path.is_file()
+            if path.relative_to(folder).parts[0] not in BROUGHT_ALONG and path.is_file()
         }
         with ThreadPoolExecutor(_READERS) as pool:
             files = pool.map(lambda path: _measured(path, known), paths.values())

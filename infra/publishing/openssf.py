@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from model_signing import hashing, manifest, signing, verifying
 from model_signing._hashing.hashing import Digest  # not public, but the only word for a digest
 
+from infra.checkpoints.sidefiles import BROUGHT_ALONG, SIGNATURE
 from infra.errors import SigningError
-from infra.publishing.manifest import LEFT_OUT, SIGNATURE, Manifest
+from infra.publishing.manifest import Manifest
 
 _NO_SIGNATURE = (ValueError, KeyError, TypeError, AttributeError, InvalidSignature)
 _NO_KEY = (OSError, ValueError, TypeError, UnsupportedAlgorithm)
@@ -44,7 +45,7 @@ class _Known(hashing.Config):
             "method": "files",
             "hash_type": "sha256",
             "allow_symlinks": False,
-            "ignore_paths": [SIGNATURE, *LEFT_OUT],
+            "ignore_paths": [SIGNATURE, *BROUGHT_ALONG],
         }
         items = [
             manifest.FileManifestItem(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
+from infra.checkpoints.sidefiles import SIGNATURE
 from infra.errors import (
     HubUnreachableError,
     PublishedDiffersError,
@@ -22,7 +23,6 @@ from infra.errors import (
 from infra.publishing.hub import Hub, Operation
 from infra.publishing.manifest import (
     NOT_OURS,
-    SIGNATURE,
     LocalFile,
     Manifest,
     Tree,

@@ -10,9 +10,10 @@ import stat
 from pathlib import Path
 from typing import Protocol, cast
 
+from infra.checkpoints.sidefiles import SIGNATURE
 from infra.errors import BadSignatureError, SigningError
 from infra.files import explaining
-from infra.publishing.manifest import SIGNATURE, Manifest, measure, without
+from infra.publishing.manifest import Manifest, measure, without
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

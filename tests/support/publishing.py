@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 from huggingface_hub import constants
 
+from infra.checkpoints.sidefiles import SIGNATURE
 from infra.publishing.drafts import gptq_draft, main_draft
 from infra.publishing.hub import Hub, open_hub
-from infra.publishing.manifest import SIGNATURE, Known, differences
+from infra.publishing.manifest import Known, differences
 from infra.publishing.pinned import Pinned
 from infra.publishing.publish import publish
 from infra.publishing.published import Content, Published

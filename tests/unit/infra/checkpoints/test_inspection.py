@@ -334,3 +334,19 @@ def test_the_middle_is_what_the_packer_writes(bits: int) -> None:
     expected = pack_rows(middle, bits)[:, 0]
 
     assert torch.equal(expected, symmetric_zeros(bits, len(expected)))
+
+
+def test_a_downloaded_release_is_as_sound_as_its_export(
+    exported: dict[Format, Path], tmp_path: Path
+) -> None:
+    """What the Hub, a clone or a signature adds is not in the sums, and no fault."""
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(exported["auto_round"], folder)
+    for name in (".gitattributes", ".cache/huggingface/.gitignore", ".git/HEAD", "model.sig"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("x")
+
+    report = inspect(folder)
+
+    assert report.digests_agree
+    assert report.problems == ()

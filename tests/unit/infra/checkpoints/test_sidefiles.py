@@ -22,6 +22,7 @@ BEHIND = (
     "config.json",
     "model-00001-of-00002.safetensors",
     "model.safetensors.index.json",
+    "model.sig",
     "modeling_custom.py",
     "optimizer.PT",
     "pytorch_model.bin",
