@@ -44,6 +44,7 @@ def test_it_is_read_again_and_is_the_same_recipe(tmp_path: Path) -> None:
         f"evaluation.text.source={tmp_path}/held_out/rows.jsonl",
         f"benchmarks.source={tmp_path}/tables",
         f"export.output_dir={tmp_path}/out",
+        "publish=null",
     ])  # fmt: skip
     missing = {"calibration", "evaluation", "benchmarks"}  # not here, so taken for ids of the Hub
     assert again.model_copy(update=dict.fromkeys(missing)) == there.model_copy(
