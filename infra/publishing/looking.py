@@ -36,7 +36,7 @@ def look(
         HubUnreachableError: It does not answer.
     """
     seen = {
-        repo_id: hub.refs(repo_id) if _is_there(hub, repo_id, target) else None
+        repo_id: hub.refs(repo_id) if is_there(hub, repo_id, private=target.private) else None
         for repo_id in target.repositories
     }
     refs = {repo_id: there or Refs({}, {}) for repo_id, there in seen.items()}
@@ -83,12 +83,19 @@ def tagged(hub: Hub, draft: Draft, signer: Signer | None, refs: Refs) -> str | N
     )
 
 
-def _is_there(hub: Hub, repo_id: str, target: Target) -> bool:
-    private = hub.is_private(repo_id)
-    if target.private and private is False:
+def is_there(hub: Hub, repo_id: str, *, private: bool) -> bool:
+    """Tell whether there is a repository, and refuse one that would show what is to be private.
+
+    Raises:
+        PublicRepositoryError: It is public, and the release is not to be.
+        PublishError: The Hub refuses.
+        HubUnreachableError: It does not answer.
+    """
+    found = hub.is_private(repo_id)
+    if private and found is False:
         raise PublicRepositoryError(
             f"{repo_id} at {hub.endpoint} is public, and the release is to be private. Nothing was "
             f"changed. Make the repository private at {hub.endpoint}/{repo_id}/settings, or say "
             "private: false."
         )
-    return private is not None
+    return found is not None

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from infra.errors import HubUnreachableError, PublishedDiffersError, PublishError
 from infra.publishing.drafts import Draft, gptq_draft, main_draft, not_there_yet
 from infra.publishing.hub import Hub, Refs
-from infra.publishing.looking import look, tagged
+from infra.publishing.looking import is_there, look, tagged
 from infra.publishing.manifest import Known
 from infra.publishing.ownership import CARD
 from infra.publishing.papers import Papers
@@ -98,12 +98,17 @@ def publish(
 
 
 def _make_repository(press: Press, repo_id: str, *, private: bool) -> Refs:
-    """Make a repository; where the answer is lost, what is there counts."""
+    """Make a repository; where the answer is lost, what is there counts.
+
+    It is looked at in any case: the Hub is content if somebody else has just made it, in public.
+    """
     try:
         press.hub.create(repo_id, private=private)
     except (PublishError, HubUnreachableError):
-        if press.hub.is_private(repo_id) is None:
+        if not is_there(press.hub, repo_id, private=private):
             raise
+    else:
+        is_there(press.hub, repo_id, private=private)
     press.say(f"{repo_id}: made, {'private' if private else 'public'}")
     return press.hub.refs(repo_id)
 
@@ -124,6 +129,8 @@ def _bring(press: Press, draft: Draft, seen: Mapping[str, Refs]) -> Brought:
         _require_readable(hub, pinned, draft, path)
     how = "published" if commits else "there already"
     press.say(f"{draft.tag}: {how}, {pinned.short} on {place}")
+    if not commits and (head := refs.branches.get(place.branch)) != commit:
+        press.say(f"{place} itself has moved on: it is at {(head or 'nothing')[:7]}")
     return Brought(pinned, commits)
 
 

@@ -156,12 +156,15 @@ def test_a_version_is_taken_once(server: LocalHub, hub: Hub, repo_id: str, tmp_p
 
 
 def test_an_older_version_again_is_found(hub: Hub, repo_id: str, tmp_path: Path) -> None:
-    """Publishing version 1 after version 2 finds it under its tags, and leaves main alone."""
+    """Publishing version 1 after version 2 finds it under its tags, and says what main is."""
     releases = [make_release(tmp_path, repo_id, n) for n in (1, 2)]
     first, second = (release.publish_to(hub) for release in releases)
+    target, content, papers = releases[0]
+    told: list[str] = []
 
-    again = releases[0].publish_to(hub)
+    again = publish(hub, target, content, papers, signer=None, say=told.append)
 
+    assert told[-1] == f"main of {repo_id} itself has moved on: it is at {second.main.short}"
     assert again == first.model_copy(update={"commits": 0})
     assert hub.refs(repo_id).branches["main"] == second.main.commit
 
