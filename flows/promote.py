@@ -15,7 +15,7 @@ from flows import approval
 from flows.errors import VerificationError
 from flows.evaluate import BASELINE, draw_material, evaluate
 from flows.facts import promoted_facts
-from flows.publishing import publish_facts, sample_answers
+from flows.publishing import look_before_publishing, publish_facts, sample_answers
 from flows.recipe import PublishSpec, Recipe
 from flows.results import Candidates, Evaluation
 from infra.errors import CandidateError
@@ -58,6 +58,7 @@ def promote_candidate(
         InfraError: The Hub, the model, the data or the disk refuses.
     """
     publish = _target(recipe)
+    look_before_publishing(recipe)
     candidate = fetch_candidate(
         CandidateRequest(
             endpoint=publish.endpoint,

@@ -15,9 +15,21 @@ from infra.publishing.published import Content, Published
 from tasks.evalspecs import Subject, TableRef
 from tasks.generations import GenerationRequest, Generations, sample_generations
 from tasks.progress import say
-from tasks.push import PushRequest, push_release
+from tasks.push import PushRequest, look_at_target, push_release
 from tasks.resolve import resolve_model
 from tasks.specs import CalibrationRef
+
+
+def look_before_publishing(recipe: Recipe) -> None:
+    """Refuse in the first seconds a release that could not be published at the end.
+
+    Raises:
+        PublishError: There is no token, or the Hub does not let it write.
+        HubUnreachableError: The Hub does not answer.
+    """
+    publish = recipe.publish
+    if publish is not None:
+        look_at_target(publish.target(publish.endpoint), publish.token, publish.signing_key)
 
 
 def publish_chosen(

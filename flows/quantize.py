@@ -15,7 +15,7 @@ from flows import approval, report
 from flows.endpoint import at_its_hub
 from flows.errors import VerificationError
 from flows.evaluate import BASELINE, Material, draw_material, evaluate
-from flows.publishing import publish_chosen
+from flows.publishing import look_before_publishing, publish_chosen
 from flows.recipe import Recipe, Variant
 from flows.results import Evaluation, RunResult, VariantResult
 from flows.segment import cut, quantize_segment
@@ -51,6 +51,7 @@ def quantize_model(
         QuantcoreError: The weights or the grid refuse.
     """
     recipe = at_its_hub(recipe, store_root)
+    look_before_publishing(recipe)
     source = resolve_model(recipe.model.location, recipe.model.revision)
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)

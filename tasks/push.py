@@ -11,6 +11,7 @@ from infra.card.papers import CardPapers
 from infra.publishing.hub import open_hub
 from infra.publishing.publish import publish
 from infra.publishing.published import Content, Published
+from infra.publishing.rights import require_rights
 from infra.publishing.rollback import Rolled, rollback
 from infra.publishing.signing import open_signer
 from infra.publishing.target import Target
@@ -43,6 +44,34 @@ class RollbackRequest(Spec):
     to: str = Field(description="The release: its tag, or a commit.")
     branch: str = Field(description="The branch.")
     token: str = Field(description="Where the token is found; never the token itself.")
+
+
+@task(
+    task_run_name="make sure that {target.repo_id} can be published to",
+    retries=len(NETWORK_BACKOFF),
+    retry_delay_seconds=NETWORK_BACKOFF,
+    retry_condition_fn=network_trouble,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+def look_at_target(target: Target, token: str, signing_key: Path | None) -> None:
+    """Refuse at once what would otherwise be refused when the work is done.
+
+    Args:
+        target: Where the release is to go.
+        token: Where the token is found; never the token itself.
+        signing_key: Private key that is to sign it; None: unsigned.
+
+    Raises:
+        PublishError: There is no token, or the Hub does not let it write; a class below says more.
+        HubUnreachableError: The Hub does not answer, after the last retry too.
+        InfraError: The key cannot be read.
+    """
+    if signing_key is not None:
+        open_signer(signing_key)
+    hub = open_hub(target.endpoint, credentials.token(token))
+    for sentence in require_rights(hub, target):
+        say(sentence)
 
 
 @task(

@@ -64,6 +64,11 @@ class Hub:
         """Its address."""
         return self._api.endpoint
 
+    def role(self) -> str:
+        """Return what the token may do, in the Hub's word: read, write, fineGrained, ..."""
+        told = self._ask("", "asking whose the token is", self._api.whoami)
+        return str(told.get("auth", {}).get("accessToken", {}).get("role", "unknown"))
+
     def is_private(self, repo_id: str) -> bool | None:
         """Whether a repository is private; None where there is none that the token sees."""
         return self._ask(repo_id, f"looking for {repo_id}", lambda: _privacy(self._api, repo_id))
