@@ -52,8 +52,10 @@ class Courier:
                     if granted:
                         self._outbox.recover()
                         self._deliver()
-            except StorageError as error:
+            except (StorageError, OSError) as error:
                 LOG.warning("Webhooks wait: %s", error)
+            except Exception:  # noqa: BLE001 -- a thread that dies would take all webhooks along
+                LOG.exception("Webhooks wait: nobody foresaw this.")
             self._stopping.wait(LOOK_SECONDS)
 
     def _deliver(self) -> None:
@@ -64,13 +66,17 @@ class Courier:
                 self._news.clear()
                 for hook in [hook for hook, future in under_way.items() if future.done()]:
                     under_way.pop(hook).result()
-                now = time.time()
+                now, pause = time.time(), LOOK_SECONDS
                 for delivery in self._outbox.waiting():
-                    if delivery.due <= now and delivery.hook not in under_way:
-                        future = pool.submit(self._outbox.attempt, delivery)
-                        under_way[delivery.hook] = future
-                        future.add_done_callback(lambda _: self._news.set())
-                self._news.wait(LOOK_SECONDS)
+                    if delivery.hook in under_way:
+                        continue
+                    if delivery.due > now:
+                        pause = min(pause, delivery.due - now)
+                        continue
+                    future = pool.submit(self._outbox.attempt, delivery)
+                    under_way[delivery.hook] = future
+                    future.add_done_callback(lambda _: self._news.set())
+                self._news.wait(pause)
 
     @contextlib.contextmanager
     def _only_one(self) -> Iterator[bool]:

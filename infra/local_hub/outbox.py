@@ -108,7 +108,10 @@ class Outbox:
         make_folder(self._pending)
         found = []
         for marker in sorted(self._pending.glob("[0-9]*")):  # others are just being written
-            delivery = self.find(marker.read_text(), marker.name)
+            try:
+                delivery = self.find(marker.read_text(), marker.name)
+            except FileNotFoundError:
+                continue  # it has just been finished
             if delivery is None or delivery.state != "pending":
                 marker.unlink(missing_ok=True)
             else:

@@ -57,9 +57,7 @@ async def receive_whole(
             etag = await _write(descriptor, path, 0, pointer.size, stream)
         await asyncio.to_thread(adopt, repository, pointer, path)
     finally:
-        path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # another try is in there
-            folder.rmdir()
+        _forget_try(path)
     return etag
 
 
@@ -108,6 +106,12 @@ def complete(
             adopt(repository, pointer, folder / "data")
         finally:
             discard(folder)
+
+
+def _forget_try(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another try is in there
+        path.parent.rmdir()
 
 
 def discard(folder: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 from huggingface_hub import CommitOperationAdd, HfApi, WebhookPayload
 
 from infra.local_hub.access import issue_token
+from infra.local_hub.outbox import Outbox
 from infra.local_hub.serving import serving
 from infra.local_hub.settings import HubSettings
+from infra.local_hub.webhooks import Webhooks
 from tests.support.git import git
 from tests.support.listener import Heard, Listener, listening
 from tests.support.local_hub import LocalHub
@@ -344,6 +346,17 @@ def test_an_event_that_cannot_be_written_down(
 
     assert git(hub.folder(repo_id), "rev-parse", "v1")
     assert hook
+
+
+def test_a_delivery_that_is_finished_while_it_is_looked_for(tmp_path: Path) -> None:
+    """Its mark is gone between two looks: it is left out, and nothing fails."""
+    settings = HubSettings(root=tmp_path)
+    outbox = Outbox(settings, Webhooks(tmp_path))
+    assert outbox.waiting() == []
+
+    (tmp_path / "deliveries" / "pending" / "0123").symlink_to("gone")
+
+    assert outbox.waiting() == []
 
 
 def test_all_threads_end(tmp_path: Path) -> None:
