@@ -6,13 +6,16 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from huggingface_hub import CommitOperationAdd
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import temporary_settings
 
+from tasks import events
 from tests.release.conftest import ROOT, ROUNDHOUSE, SOURCE, STAGING, TARGET, Service
 from tests.support import pages
 
@@ -147,14 +150,6 @@ def test_it_happens_once_however_often_it_is_told(
     assert service.tags(TARGET) == released
 
 
-def test_a_tag_that_moved_is_refused(service: Service, released: dict[str, str]) -> None:
-    """The same name on another commit releases nothing, and says why."""
-    assert released
-    service.api.create_tag(SOURCE, tag="release/v3.0.0", revision="main")
-    first = service.run("release", str(service.recipe), "--tag", "release/v9.9.9", "--repo", SOURCE)
-    assert (first.returncode, "has no tag 'release/v9.9.9'" in first.stderr) == (3, True)
-
-
 def test_a_tagged_candidate_is_promoted_without_being_quantized_again(
     service: Service, released: dict[str, str]
 ) -> None:
@@ -174,6 +169,36 @@ def test_a_tagged_candidate_is_promoted_without_being_quantized_again(
     assert {"v2.0.0", "v2.0.0-auto_gptq"} <= service.tags(TARGET).keys()
     assert segments(service) == before
     assert weights(service, TARGET, "v2.0.0") == weights(service, STAGING, "main")
+
+
+def test_a_tag_that_moved_is_refused(
+    service: Service, listener: str, released: dict[str, str]
+) -> None:
+    """The same name on another commit releases nothing; it is reported, and the command says so."""
+    assert listener
+    service.api.delete_tag(SOURCE, tag=TAG)
+    added = CommitOperationAdd("NOTES.md", b"another commit")
+    there = service.api.create_commit(SOURCE, [added], commit_message="notes").oid
+    service.api.create_tag(SOURCE, tag=TAG, revision=there)
+    with server(service), get_client(sync_client=True) as client:
+        wait_until(lambda: bool(told_of(client, events.MOVED)), "the report")
+        (report,) = told_of(client, events.MOVED)
+        by_hand = service.run("release", str(service.recipe), "--tag", TAG, "--repo", SOURCE)
+
+    assert report["payload"]["commit"] == there
+    assert "refused. A tag that moves releases nothing" in report["payload"]["message"]
+    assert by_hand.returncode == 3, by_hand.stderr
+    assert "is refused: the tag is" in by_hand.stderr
+    assert service.tags(TARGET)["v1.0.0"] == released["v1.0.0"]
+
+
+def told_of(client: SyncPrefectClient, event: str) -> list[dict[str, Any]]:
+    """Return the events of a name that Prefect's server has."""
+    wanted = {"filter": {"event": {"name": [event]}}}
+    found: list[dict[str, Any]] = client.request("POST", "/events/filter", json=wanted).json()[
+        "events"
+    ]
+    return found
 
 
 def is_over(run: FlowRun) -> bool:
