@@ -115,6 +115,5 @@ def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=499)
 
 
-def _unforeseen(_: Request, error: Exception) -> Response:
-    LOG.error("Nobody foresaw this.", exc_info=error)
+def _unforeseen(_: Request, __: Exception) -> Response:
     return _answer(500, "Something went wrong in the Hub that nobody foresaw; its log says what.")

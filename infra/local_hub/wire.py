@@ -15,7 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from infra.local_hub.faults import Fault, FaultPlan
 
-LOG = logging.getLogger("roundhouse.hub.access")
+LOG = logging.getLogger("roundhouse.hub")
+ACCESS = logging.getLogger("roundhouse.hub.access")
 UPLOADS = "/_lfs/"
 _TRANSPORT = "roundhouse.transport"
 
@@ -32,6 +33,12 @@ class Wire:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            await self._answer(scope, receive, send)
+        except Exception:  # the client has its answer, and its connection is sound
+            LOG.exception("Nobody foresaw this, at %s %s.", scope["method"], scope["path"])
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("ascii", errors="replace")
         scope, send = {**scope, "path": path}, _logged(scope["method"], path, send)
         fault = self._faults.befalls(f"{scope['method']} {path}") if self._faults else None
@@ -47,13 +54,13 @@ class Wire:
 
 def _logged(method: str, path: str, send: Send) -> Send:
     """Log how a request was answered.  Upload addresses are permissions, so they are cut short."""
-    if not LOG.isEnabledFor(logging.INFO):
+    if not ACCESS.isEnabledFor(logging.INFO):
         return send
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             shown = f"{UPLOADS}..." if path.startswith(UPLOADS) else path
-            LOG.info("%s %s %d", method, shown, message["status"])
+            ACCESS.info("%s %s %d", method, shown, message["status"])
         await send(message)
 
     return sending
