@@ -46,15 +46,10 @@ def look(
     finished = tagged(hub, gptq, signer, refs[gptq.place.repo_id]) is not None
     announced = main.tag in refs[main.place.repo_id].tags
     if announced and not finished:
-        raise TagMovedError(
-            f"The tag {main.tag} of {main.place.repo_id} at {hub.endpoint} is there, but "
-            f"{gptq.tag} of {gptq.place.repo_id} is not: the version was published in another "
-            "layout, or a tag was deleted. Nothing was changed. Raise the version."
-        )
+        raise _half_there(hub, main, gptq)
     for draft, there in ((gptq, finished), (main, announced)):
         if not there:
-            card = bytes_of(draft.files[CARD]).decode(errors="replace")
-            hub.check_card(draft.place.repo_id, card)
+            _check_card(hub, draft)
     return seen
 
 
@@ -81,6 +76,19 @@ def tagged(hub: Hub, draft: Draft, signer: Signer | None, refs: Refs) -> str | N
         "was changed. A tag of a release never moves, for others have pinned it: raise the version "
         "and publish under that."
     )
+
+
+def _half_there(hub: Hub, main: Draft, gptq: Draft) -> TagMovedError:
+    return TagMovedError(
+        f"The tag {main.tag} of {main.place.repo_id} at {hub.endpoint} is there, but {gptq.tag} of "
+        f"{gptq.place.repo_id} is not: the version was published in another layout, or a tag was "
+        "deleted. Nothing was changed. Raise the version."
+    )
+
+
+def _check_card(hub: Hub, draft: Draft) -> None:
+    card = bytes_of(draft.files[CARD]).decode(errors="replace")
+    hub.check_card(draft.place.repo_id, card)
 
 
 def is_there(hub: Hub, repo_id: str, *, private: bool) -> bool:

@@ -86,14 +86,18 @@ def publish(
     }
     side = _bring(press, gptq, seen)
     main = _bring(press, main_draft(target, content, papers, side.pinned, known), seen)
+    return _published(press, target, main, side)
+
+
+def _published(press: Press, target: Target, main: Brought, gptq: Brought) -> Published:
     return Published(
-        endpoint=hub.endpoint,
+        endpoint=press.hub.endpoint,
         repo_id=target.repo_id,
         version=target.version,
         main=main.pinned,
-        gptq=side.pinned,
-        commits=side.commits + main.commits,
-        signed=signer is not None,
+        gptq=gptq.pinned,
+        commits=gptq.commits + main.commits,
+        signed=press.signer is not None,
     )
 
 
@@ -129,8 +133,9 @@ def _bring(press: Press, draft: Draft, seen: Mapping[str, Refs]) -> Brought:
         _require_readable(hub, pinned, draft, path)
     how = "published" if commits else "there already"
     press.say(f"{draft.tag}: {how}, {pinned.short} on {place}")
-    if not commits and (head := refs.branches.get(place.branch)) != commit:
-        press.say(f"{place} itself has moved on: it is at {(head or 'nothing')[:7]}")
+    now = refs.branches.get(place.branch, "nothing")
+    if not commits and now != commit:
+        press.say(f"{place} itself has moved on: it is at {now[:7]}")
     return Brought(pinned, commits)
 
 
