@@ -51,7 +51,8 @@ def create_app(settings: HubSettings, faults: FaultPlan | None = None) -> Wire:
     )
     app.state.hub = hub
     for module in ROUTERS:
-        app.include_router(module.router)
+        # not include_router, which takes the routes apart at the first request that needs them
+        app.router.routes.extend(module.router.routes)
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StorageError, _not_stored)
     app.add_exception_handler(RequestValidationError, _not_understood)
