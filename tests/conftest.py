@@ -21,6 +21,7 @@ os.environ.update(
     DO_NOT_TRACK="1",
     HF_DATASETS_OFFLINE="1",
     HF_HOME=_HF_HOME,  # never the cache or the token of whoever runs the tests
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_XET="1",
     HF_HUB_OFFLINE="1",
