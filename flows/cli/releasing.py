@@ -79,8 +79,8 @@ def release(asked: Asked, session: Session) -> Exit:
     """
     name = _absolute(asked.recipe)
     answer = _watched(answers([name], store_of(session).root), asked)
+    commit = _commit(answer, asked.tag)
     with connected(session) as store_root:
-        commit = _commit(answer, asked.tag)
         result = release_tag(
             answer.watched.repo_id,
             asked.tag,
