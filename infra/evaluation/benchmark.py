@@ -6,17 +6,17 @@ The benchmarks of the reference card are in `catalog.yaml`; a folder of tables m
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
+
+from infra.evaluation.value import Value
 
 Kind = Literal["mcq", "yes_no", "vqa"]
 Cluster = Literal["image", "group"]
 BenchmarkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=96)]
 
 
-class Benchmark(BaseModel):
+class Benchmark(Value):
     """One benchmark: where its table is, how it is asked, and how it is counted."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: BenchmarkName = Field(description="Name, as VLMEvalKit has it; the table is NAME.tsv.")
     kind: Kind = Field(

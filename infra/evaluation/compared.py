@@ -5,16 +5,14 @@ Values only, so that a recipe, a table or a verdict can name them without loadin
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.evaluation.value import Value
 
 Test = Literal["mcnemar", "bootstrap"]
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Interval(_Value):
+class Interval(Value):
     """Where a number could as well lie, had other questions been drawn."""
 
     low: float = Field(description="Lower end of the two-sided 95 % interval.")
@@ -23,7 +21,7 @@ class Interval(_Value):
     upper: float = Field(description="One-sided 95 % bound: it is hardly more than this.")
 
 
-class Side(_Value):
+class Side(Value):
     """What one of the two models did, in points."""
 
     overall: float = Field(description="The number of the table.")
@@ -32,7 +30,7 @@ class Side(_Value):
     yes_share: float | None = Field(default=None, description="Yes/no: share of answers Yes.")
 
 
-class Flips(_Value):
+class Flips(Value):
     """Answers that are worth less, or more, than the baseline's; what is judged is a unit.
 
     A unit is a row or, in circular benchmarks, a question with all its rotations.  An open answer
@@ -59,7 +57,7 @@ class Flips(_Value):
         return 100 * (self.down + self.up) / self.units
 
 
-class TaskComparison(_Value):
+class TaskComparison(Value):
     """Two models on one benchmark."""
 
     benchmark: str = Field(description="Name of the benchmark.")
@@ -81,7 +79,7 @@ class TaskComparison(_Value):
     )
 
 
-class AverageComparison(_Value):
+class AverageComparison(Value):
     """The plain mean of all benchmarks."""
 
     baseline: float = Field(description="Mean of the unrounded numbers, in points.")
@@ -90,7 +88,7 @@ class AverageComparison(_Value):
     interval: Interval = Field(description="Of the difference, in points.")
 
 
-class Comparison(_Value):
+class Comparison(Value):
     """Two models on the same questions, by the same rules."""
 
     rules: str = Field(description="Name of the rule set.")

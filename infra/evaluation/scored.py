@@ -1,13 +1,11 @@
 """What answers are worth: one value for each row, each group and each benchmark."""
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, Field
+
+from infra.evaluation.value import Value
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ScoredRow(_Value):
+class ScoredRow(Value):
     """One answer, read and judged."""
 
     index: int = Field(description="Index of the question.")
@@ -29,14 +27,14 @@ class ScoredRow(_Value):
     )
 
 
-class ScoredGroup(_Value):
+class ScoredGroup(Value):
     """All rotations of one question."""
 
     group: int = Field(description="Index of the rows modulo 1,000,000.")
     score: float = Field(ge=0, le=1, description="1 if every rotation is right, else 0.")
 
 
-class Detection(_Value):
+class Detection(Value):
     """Yes/no answers counted as a detector of Yes, in points."""
 
     f1: float = Field(description="Harmonic mean of precision and recall of Yes.")
@@ -45,7 +43,7 @@ class Detection(_Value):
     recall: float = Field(description="Of the questions with answer Yes, those answered so.")
 
 
-class Report(_Value):
+class Report(Value):
     """What a benchmark's answers are worth, in points of 100."""
 
     overall: float = Field(
@@ -73,7 +71,7 @@ class Report(_Value):
     )
 
 
-class Scored(_Value):
+class Scored(Value):
     """One benchmark's answers, judged by named rules."""
 
     benchmark: str = Field(description="Name of the benchmark.")

@@ -7,23 +7,20 @@ rows: 79.64, 83.88, 84.28 and 87.57 give 83.84, whatever is printed elsewhere.
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from infra.errors import ComparisonError, DifferentBaselinesError
 from infra.evaluation.compared import AverageComparison, Comparison, TaskComparison
 from infra.evaluation.scored import Scored
 from infra.evaluation.statistics import average
+from infra.evaluation.value import Value
 from infra.evaluation.wording import DOWN, UP, signed, span
 
 AVERAGE, TASK = "avg", "task"
 BASELINE = "16bits"
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cell(_Value):
+class Cell(Value):
     """One number, in points, with what it differs by from the baseline's."""
 
     overall: float = Field(description="The number.")
@@ -40,7 +37,7 @@ class Cell(_Value):
         return f"{self.overall:.2f} ({signed(self.difference, 2)}, 95% {interval})"
 
 
-class FlipCell(_Value):
+class FlipCell(Value):
     """Percent of answers that changed between right and wrong."""
 
     down: float = Field(description="Right to wrong.")
@@ -52,7 +49,7 @@ class FlipCell(_Value):
         return f"{self.down + self.up:.1f}% ({DOWN}{self.down:.1f} {UP}{self.up:.1f})"
 
 
-class Column(_Value):
+class Column(Value):
     """One model."""
 
     name: str = Field(description="16bits, or the name of the variant.")
@@ -60,7 +57,7 @@ class Column(_Value):
     flips: tuple[FlipCell, ...] = Field(default=(), description="One a benchmark; variants only.")
 
 
-class ResultsTable(_Value):
+class ResultsTable(Value):
     """What a release is read by."""
 
     tasks: tuple[str, ...] = Field(min_length=1, description="Names of the benchmarks.")

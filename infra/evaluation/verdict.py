@@ -5,9 +5,10 @@ Values only, so that a recipe can hold the thresholds without loading what measu
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from infra.evaluation.compared import Interval
+from infra.evaluation.value import Value
 
 Outcome = Literal["pass", "hold", "fail"]
 
@@ -15,11 +16,13 @@ NO_KL = 1e-6
 """Nats that float32 makes of two equal models: less is none, and nothing is a multiple of less."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class _Finite(Value):
+    """Without NaN, which is neither within a limit nor beyond it."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
-class GateSpec(_Value):
+class GateSpec(_Finite):
     """What a candidate may lose against its 16-bit model on the same rows."""
 
     average_margin: float = Field(
@@ -85,7 +88,7 @@ class GateSpec(_Value):
     )
 
 
-class AgainstInt4(_Value):
+class AgainstInt4(_Finite):
     """How far the candidate is from the 16-bit model, beside plain rounding to 4 bits."""
 
     on: Literal["text", "questions"] = Field(description="What was predicted.")
@@ -96,7 +99,7 @@ class AgainstInt4(_Value):
     times: Interval = Field(description="The one as a multiple of the other.")
 
 
-class FidelityEvidence(_Value):
+class FidelityEvidence(_Finite):
     """How close the candidate's next-token distributions are to the 16-bit model's, in nats."""
 
     mean_kl: float = Field(description="Mean KL divergence from the 16-bit model.")
@@ -138,7 +141,7 @@ class FidelityEvidence(_Value):
         return self
 
 
-class Finding(_Value):
+class Finding(_Finite):
     """One thing that was looked at."""
 
     check: str = Field(
@@ -152,7 +155,7 @@ class Finding(_Value):
     words: str = Field(description="One sentence, with the numbers.")
 
 
-class Verdict(_Value):
+class Verdict(_Finite):
     """Whether a candidate may be released, and why."""
 
     outcome: Outcome = Field(description="The worst outcome of all findings.")
