@@ -3,7 +3,7 @@
 from infra.local_hub import xet
 from infra.local_hub.commits import LargeFile, LargeFileLine, Proposal
 from infra.local_hub.largefiles import Pointer, content_path, has_content
-from infra.local_hub.refusals import Refusal
+from infra.local_hub.refusals import Refusal, too_large
 from infra.local_hub.repository import Repository
 from infra.local_hub.state import Hub
 
@@ -15,14 +15,19 @@ def gather(hub: Hub, repository: Repository, proposal: Proposal) -> None:
         Refusal: A file is larger than the Hub takes, or its chunks give something else.
         StorageError: It cannot be written.
     """
-    for operation in proposal.operations:
-        if not isinstance(operation, LargeFileLine) or operation.value.size is None:
-            continue
-        pointer = Pointer(operation.value.oid, operation.value.size)
+    large = (line.value for line in proposal.operations if isinstance(line, LargeFileLine))
+    missing = [
+        Pointer(file.oid, file.size)
+        for file in large
+        if file.size is not None
+        and not has_content(repository.folder, Pointer(file.oid, file.size))
+    ]
+    hashes = xet.index(hub.root) if missing else {}
+    for pointer in missing:
         if pointer.size > hub.settings.max_lfs_bytes:
-            raise Refusal(413, f"{operation.value.path} is larger than this Hub takes.")
-        if not has_content(repository.folder, pointer):
-            xet.bring(hub.root, repository.folder, pointer)
+            raise too_large(f"The file {pointer.oid}", hub.settings.max_lfs_bytes)
+        if pointer.oid in hashes:
+            xet.bring(hub.root, repository.folder, pointer, hashes[pointer.oid])
 
 
 def size_of(repository: Repository, file: LargeFile) -> int:

@@ -7,6 +7,7 @@ folder knows them.
 """
 
 import base64
+import fcntl
 import hashlib
 import hmac
 import secrets
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from infra.files import explaining, link_or_copy, write_private
+from infra.files import explaining, write_private
 from infra.local_hub.largefiles import Pointer
 from infra.local_hub.refusals import Refusal
 
@@ -49,16 +50,10 @@ def signing_key(root: Path) -> bytes:
         StorageError: It cannot be read or written.
     """
     path = root / "upload.key"
-    with explaining(path, "making"):
+    with explaining(path, "making"), path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two servers that start at once, one makes it
         if not path.exists():
-            draft = root / "tmp" / f"key-{secrets.token_hex(8)}"
-            write_private(draft, secrets.token_bytes(KEY_BYTES))
-            try:
-                link_or_copy(draft, path)
-            except FileExistsError:
-                pass  # another server was first
-            finally:
-                draft.unlink()
+            write_private(path, secrets.token_bytes(KEY_BYTES))
         return path.read_bytes()
 
 

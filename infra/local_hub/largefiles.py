@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.files import explaining, make_folder, sha256_of, sync
-from infra.local_hub.refusals import Refusal, malformed
+from infra.files import explaining, sha256_of, sync
+from infra.local_hub.refusals import Refusal, malformed, no_repository
 
 LONGEST_POINTER = 1024
 _OID = re.compile(r"[0-9a-f]{64}")
@@ -65,7 +65,7 @@ def adopt(repository: Path, pointer: Pointer, received: Path) -> None:
     """Move a received file into the repository, if it is what it was announced as.
 
     Raises:
-        Refusal: It is something else.
+        Refusal: It is something else, or the repository was removed meanwhile.
         StorageError: It cannot be moved.
     """
     with explaining(received, "reading"):
@@ -79,10 +79,15 @@ def adopt(repository: Path, pointer: Pointer, received: Path) -> None:
             f"were, {found} came.",
         )
     target = content_path(repository, pointer.oid)
-    make_folder(target.parent)
+    folders = list(reversed(target.relative_to(repository).parents))[1:]
     with explaining(target, "writing"):
         received.chmod(0o444)
         sync(received)
-        received.replace(target)
-        for folder in (target.parent, target.parent.parent, target.parent.parent.parent):
-            sync(folder)
+        try:
+            for folder in folders:  # not with its parents: what is gone must not come back
+                (repository / folder).mkdir(exist_ok=True)
+            received.replace(target)
+            for folder in folders:
+                sync(repository / folder)
+        except FileNotFoundError:
+            raise no_repository(known_caller=True) from None

@@ -139,6 +139,7 @@ class Outbox:
         if hook is None or hook.disabled:
             tried = Attempt(at=time.time(), error="the webhook was disabled or deleted meanwhile")
             return self._finish(delivery, tried, "failed")
+        self._write(delivery)  # what cannot be written down is not sent, or it would be for ever
         tried = self._send(hook, delivery)
         if tried.status in SUCCESS:
             return self._finish(delivery, tried, "delivered")

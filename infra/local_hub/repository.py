@@ -5,6 +5,7 @@
         lfs/objects/aa/bb/<64 hex>      the content of large files, where git-lfs keeps it, too
         hub/about.json                  id, visibility, age
         hub/lock                        whoever changes anything holds this lock
+        hub/xet/<64 hex>                how the client's own way of storing names a large file
         hub/tmp/                        what is being written: leftovers once the lock is free
 
 Large files belong to their repository: knowing the SHA-256 of somebody's private file must not be

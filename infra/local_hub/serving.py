@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import uvicorn
 
-from infra.errors import HubPortError
+from infra.errors import HubPortError, LocalHubError
 from infra.local_hub.app import create_app
 from infra.local_hub.faults import FaultPlan
 from infra.local_hub.settings import HubSettings
@@ -45,6 +45,7 @@ def serving(
 
     Raises:
         HubPortError: The port is taken.
+        LocalHubError: It does not start.
         StorageError: The folder cannot be used.
     """
     plan = FaultPlan() if faults is None else faults
@@ -55,6 +56,8 @@ def serving(
         try:
             while not server.started and thread.is_alive():
                 time.sleep(POLL_SECONDS)
+            if not server.started:
+                raise LocalHubError("The Hub ended while it started; its log says why.")
             address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
             yield RunningHub(address, settings, plan)
         finally:

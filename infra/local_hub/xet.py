@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.files import explaining, make_folder, write_atomically
+from infra.files import atomic_path, explaining, make_folder
 from infra.local_hub.largefiles import Pointer, adopt
 
 TOKEN_SECONDS = 900
@@ -64,18 +64,13 @@ def index(root: Path) -> dict[str, str]:
     return found
 
 
-def bring(root: Path, repository: Path, pointer: Pointer) -> None:
+def bring(root: Path, repository: Path, pointer: Pointer, xet_hash: str) -> None:
     """Put a file together from its chunks, into a repository.
-
-    Nothing is done where no chunks of it are here.
 
     Raises:
         Refusal: What its chunks give is something else.
         StorageError: It cannot be written.
     """
-    xet_hash = index(root).get(pointer.oid)
-    if xet_hash is None:
-        return
     import hf_xet  # noqa: PLC0415 -- only for those who use it
 
     received = root / "tmp" / f"xet-{secrets.token_hex(8)}"
@@ -89,7 +84,11 @@ def bring(root: Path, repository: Path, pointer: Pointer) -> None:
             adopt(repository, pointer, received)
         finally:
             received.unlink(missing_ok=True)
-    write_atomically(_note(repository, pointer.oid), xet_hash.encode())
+    note = _note(repository, pointer.oid)
+    with explaining(note, "writing"):
+        note.parent.mkdir(exist_ok=True)
+    with atomic_path(note) as temporary:
+        temporary.write_text(xet_hash)
 
 
 def hash_of(repository: Path, oid: str) -> str | None:

@@ -1,10 +1,13 @@
-"""Webhooks of the caller: make, change, switch, delete; what was delivered, and once more."""
+"""Webhooks of the caller: make, change, switch, delete; what was delivered, and once more.
+
+A token that only reads sees none of it: whoever knows a webhook's secret can speak in its name.
+"""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from infra.local_hub.asking import Known, TheHub, Unquoted, Writer, parsed
+from infra.local_hub.asking import TheHub, Unquoted, Writer, parsed
 from infra.local_hub.outbox import Delivery
 from infra.local_hub.webhooks import Webhook, Wish
 
@@ -14,7 +17,7 @@ ONE = ALL + "/{hook}"
 
 
 @router.get(ALL)
-def listed(hub: TheHub, caller: Known) -> list[dict[str, Any]]:
+def listed(hub: TheHub, caller: Writer) -> list[dict[str, Any]]:
     """List the caller's webhooks."""
     return [_shown(hook) for hook in hub.webhooks.of(caller)]
 
@@ -30,7 +33,7 @@ def create(
 
 
 @router.get(ONE)
-def one(hub: TheHub, caller: Known, hook: Unquoted) -> dict[str, Any]:
+def one(hub: TheHub, caller: Writer, hook: Unquoted) -> dict[str, Any]:
     """Tell of one webhook."""
     return {"webhook": _shown(hub.webhooks.find(caller, hook))}
 
@@ -66,7 +69,7 @@ def disable(hub: TheHub, caller: Writer, hook: Unquoted) -> dict[str, Any]:
 
 
 @router.get(ONE + "/deliveries")
-def deliveries(hub: TheHub, caller: Known, hook: Unquoted) -> list[dict[str, Any]]:
+def deliveries(hub: TheHub, caller: Writer, hook: Unquoted) -> list[dict[str, Any]]:
     """List what a webhook was told, newest first; huggingface.co shows this on a page only."""
     return [_told(delivery) for delivery in hub.outbox.of(hub.webhooks.find(caller, hook))]
 

@@ -15,6 +15,8 @@ from huggingface_hub import CommitOperationAdd, HfApi
 from infra.local_hub import grants
 from infra.local_hub.access import issue_token
 from infra.local_hub.grants import Grant
+from infra.local_hub.largefiles import Pointer, adopt
+from infra.local_hub.refusals import Refusal
 from tests.support.local_hub import LocalHub
 from tests.unit.infra.local_hub.conftest import PART_BYTES
 
@@ -333,6 +335,18 @@ def test_an_upload_address_of_a_repository_that_is_gone(
     api.delete_repo(repo_id)
 
     assert raw.put(href, content=b"\0").status_code == 404
+
+
+def test_a_repository_that_goes_while_a_file_comes(tmp_path: Path) -> None:
+    """The file does not bring it back, nor stand in the way of a new one."""
+    received = tmp_path / "received"
+    received.write_bytes(b"x")
+
+    with pytest.raises(Refusal) as refusal:
+        adopt(tmp_path / "gone.git", Pointer(oid_of(b"x"), 1), received)
+
+    assert refusal.value.code == "RepoNotFound"
+    assert not (tmp_path / "gone.git").exists()
 
 
 def test_parts_that_do_not_fit_together(raw: httpx2.Client, repo_id: str, folder: Path) -> None:

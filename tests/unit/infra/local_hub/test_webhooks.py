@@ -326,6 +326,7 @@ def test_a_reader_makes_no_webhooks(hub: LocalHub, anybody: httpx2.Client) -> No
     headers = {"Authorization": f"Bearer {hub.read_token}"}
 
     assert anybody.post("/api/settings/webhooks", json=GOOD, headers=headers).status_code == 403
+    assert anybody.get("/api/settings/webhooks", headers=headers).status_code == 403, "secrets"
     assert anybody.post("/api/settings/webhooks", json=GOOD).status_code == 401
     assert anybody.get("/api/settings/webhooks").status_code == 401
 
