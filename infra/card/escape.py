@@ -20,12 +20,17 @@ _UNSEEN = "\N{REPLACEMENT CHARACTER}"
 _FOUR_DIGITS = 0xFFFF
 
 
+def plain(value: str) -> str:
+    """Return ``value`` on one line, of characters that can be seen."""
+    return _visible(_LINE_ENDS.sub(" ", value))
+
+
 def text(value: str) -> str:
     """Return ``value`` so that Markdown shows it as it is, behind the first word of a line.
 
     Line ends become spaces.  A word's own underscore is left alone, as Markdown does.
     """
-    return _escaped(_LINE_ENDS.sub(" ", value))
+    return _escaped(plain(value))
 
 
 def cell(value: str) -> str:
@@ -35,7 +40,7 @@ def cell(value: str) -> str:
 
 def code(value: str) -> str:
     """Return ``value`` as a piece of code within a line, or within a cell."""
-    line = _visible(_LINE_ENDS.sub(" ", value))
+    line = plain(value)
     if not line.strip() or "|" in line:  # in a table a bar ends the cell, in code too
         return f"<code>{_escaped(line)}</code>"
     ticks = "`" * (1 + max((len(run) for run in _TICKS.findall(line)), default=0))
@@ -56,7 +61,7 @@ def python(value: str) -> str:
 
 def shell(value: str) -> str:
     """Return ``value`` as one word of a shell, on one line."""
-    return shlex.quote(_visible(_LINE_ENDS.sub(" ", value)))
+    return shlex.quote(plain(value))
 
 
 def _escaped(line: str) -> str:

@@ -2,6 +2,7 @@
 
 from huggingface_hub import ModelCardData
 
+from infra.card import escape
 from infra.card.facts import ReleaseFacts
 from infra.card.results import TASK, model_index
 
@@ -24,16 +25,21 @@ def front_matter(facts: ReleaseFacts, title: str) -> str:
         base_model_relation="quantized" if source.repo_id else None,
         datasets=_datasets(facts) or None,
         eval_results=results or None,
-        language=list(source.languages) or None,
+        language=[escape.plain(each) for each in source.languages] or None,
         library_name=LIBRARY,
-        license=source.license,
-        license_name=source.license_name,
-        license_link=source.license_link,
+        license=_word(source.license),
+        license_name=_word(source.license_name),
+        license_link=_word(source.license_link),
         model_name=title if results else None,
         pipeline_tag=TASK,
         tags=_tags(facts),
     )
     return data.to_yaml().strip()
+
+
+def _word(value: str | None) -> str | None:
+    """Return what another card says so that YAML can hold it, which not every line end can."""
+    return None if value is None else escape.plain(value)
 
 
 def _datasets(facts: ReleaseFacts) -> list[str]:

@@ -7,6 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.card import escape
 from infra.card.facts import DataFile
 from tests.support import markdown
 from tests.support.card import (
@@ -123,7 +124,7 @@ def test_names_licences_and_reasons_break_nothing(
     )
     page, other = markdown.read(rendered(facts)), markdown.read(rendered(plain_facts))
 
-    assert page.metadata.get("license", "") == licence
+    assert page.metadata.get("license", "") == escape.plain(licence)
     assert page.headings == other.headings
     assert [list(map(len, table)) for table in page.tables] == [
         list(map(len, table)) for table in other.tables
