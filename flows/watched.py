@@ -32,12 +32,13 @@ def answers(recipes: Sequence[str], store_root: Path) -> dict[str, Answer]:
     """
     found: dict[str, Answer] = {}
     for name in recipes:
-        recipe = at_its_hub(recipefile.load(name), store_root)
-        if not recipe.watched:
+        loaded = recipefile.load(name)
+        if not loaded.watched:
             raise RecipeError(
                 f"{name} watches no repository: a release needs a publish section, and a model on "
                 "the Hub, release.source or release.staging."
             )
+        recipe = at_its_hub(loaded, store_root)
         for repo_id, kind in recipe.watched.items():
             if repo_id in found:
                 raise RecipeError(

@@ -155,7 +155,7 @@ Digests = Annotated[
 Fresh = Annotated[
     bool, typer.Option("--fresh", help="Remove what an earlier demo wrote and start over.")
 ]
-Stop = Annotated[bool, typer.Option("--stop", help="Stop the server instead.")]
+Stop = Annotated[bool, typer.Option("--stop", help="Stop the workspace's servers instead.")]
 
 BenchmarkKind = Annotated[
     Literal["mcq", "yes_no", "vqa"],

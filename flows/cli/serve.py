@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows import server
+from flows import hub_server, server
 from flows.cli.exits import Exit
 
 
@@ -20,7 +20,9 @@ def start(workspace: Path) -> Exit:
 
 
 def stop(workspace: Path) -> Exit:
-    """Stop the workspace's server."""
-    stopped = server.stop(workspace.absolute())
-    Console().print("Stopped." if stopped else "No server of this workspace is running.")
+    """Stop the workspace's servers: Prefect's, and its own Hub if there is one."""
+    servers = (("Prefect server", server.stop), ("Hub", hub_server.stop))
+    stopped = [name for name, end in servers if end(workspace.absolute())]
+    told = f"Stopped: {', '.join(stopped)}." if stopped else "No server of this workspace runs."
+    Console().print(told, highlight=False)
     return Exit.OK
