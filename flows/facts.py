@@ -10,33 +10,30 @@ from pathlib import Path
 
 import torch
 
+from flows.evaluation_facts import evaluation_facts, fidelity_facts
 from flows.portable import local_files, model_name, portable_recipe
 from flows.recipe import Recipe
-from flows.results import Approval, Evaluation, RunResult, VariantEvaluation, VariantResult
+from flows.results import Approval, Evaluation, RunResult, VariantResult
 from infra.calibration.report import CalibrationReport
 from infra.card.facts import (
     ApprovalFacts,
     BlockFacts,
     CalibrationFacts,
     DataFile,
-    FidelityFacts,
     FormatFacts,
     MethodFacts,
-    On,
     ReleaseFacts,
     SourceFacts,
     Tool,
+    VerificationFacts,
 )
 from infra.card.loaders import loader_of
-from infra.card.scores import EvaluationFacts, VariantVerdict
 from infra.card.sourcecard import read_source_card
-from infra.card.table import average_row, benchmark_facts, score_rows
 from infra.card.weights import weigh, weight_bytes
 from infra.checkpoints.sidefiles import PROVENANCE
 from infra.files import explaining
 from infra.models.source import ModelSource, read_config
 from tasks.engine import place_of
-from tasks.evalspecs import BenchmarksSpec, Divergence, Judged
 from tasks.generations import Generations
 from tasks.specs import CalibrationRef, ComputeSpec, Format, QuantizationSpec
 
@@ -66,25 +63,25 @@ def release_facts(
     """
     chosen = result.chosen
     reports = [found for each in result.variants if (found := _report(each)) is not None]
-    held_out = None if text is None else CalibrationReport.model_validate(text.report)
-    told = [*reports, *([held_out] if held_out else [])]
-    revisions = {each.name: each.origin.revision for each in told}
-    how = recipe.quantization
+    sets = tuple(_calibration(report) for report in reports)
+    held_out = text and _calibration(CalibrationReport.model_validate(text.report))
+    drawn = (*sets, *([held_out] if held_out else []))
     facts = ReleaseFacts(
         tool=Tool(version=metadata.version("roundhouse")),
         name=recipe.name,
         variant=chosen.name,
         source=_source(recipe, result.source),
-        method=_method(how),
-        weights=weigh(next(iter(chosen.export.folders.values())), how.bits),
+        method=_method(recipe.quantization),
+        weights=weigh(next(iter(chosen.export.folders.values())), recipe.quantization.bits),
         formats=tuple(_format(kind, folder) for kind, folder in chosen.export.folders.items()),
         loaders=tuple(loader_of(kind) for kind in chosen.export.folders),
-        calibration=tuple(_calibration(report) for report in reports),
+        verification=_verification(chosen),
+        calibration=sets,
         blocks=tuple(BlockFacts(**each.model_dump(include=_OF_A_BLOCK)) for each in chosen.blocks),
         generations=None if generations is None else generations.facts,
         environment=environment(recipe.compute),
-        held_out=None if held_out is None else _calibration(held_out),
-        recipe=portable_recipe(recipe, result.source.commit, revisions),
+        held_out=held_out,
+        recipe=portable_recipe(recipe, result.source.commit, {e.name: e.revision for e in drawn}),
         local_files=local_files(recipe),
     )
     return promoted_facts(facts, recipe, result.evaluation, result.approval)
@@ -104,12 +101,11 @@ def promoted_facts(
         evaluation: What was shown; None: nothing was asked.
         approval: Who let it go on.
     """
-    found = () if evaluation is None else evaluation.variants
-    known = None if evaluation is None else _evaluation(evaluation, recipe.benchmarks)
+    asked = recipe.benchmarks
     told = {
         "published": None,
-        "evaluation": known,
-        "fidelity": tuple(one for variant in found for one in _fidelity(variant)),
+        "evaluation": None if evaluation is None else evaluation_facts(evaluation, asked),
+        "fidelity": () if evaluation is None else fidelity_facts(evaluation),
         "approval": approval and ApprovalFacts(by=approval.by, reason=approval.reason),
         "signed": recipe.publish is not None and recipe.publish.signing_key is not None,
     }
@@ -170,6 +166,21 @@ def _format(kind: Format, folder: Path) -> FormatFacts:
     return FormatFacts(format=kind, weight_bytes=weight_bytes(folder), files=files)
 
 
+def _verification(variant: VariantResult) -> tuple[VerificationFacts, ...]:
+    return tuple(
+        VerificationFacts(
+            format=kind,
+            modules=found.quantized_modules,
+            **found.model_dump(
+                include={
+                    *("codes_equal", "text_logit_error", "image_logit_error", "logit_tolerance"),
+                }
+            ),
+        )
+        for kind, found in variant.verification.folders.items()
+    )
+
+
 def _report(variant: VariantResult) -> CalibrationReport | None:
     """Return what an export tells of its calibration set; None: it learned from nothing."""
     path = next(iter(variant.export.folders.values())) / PROVENANCE
@@ -192,58 +203,6 @@ def _calibration(report: CalibrationReport) -> CalibrationFacts:
             include={
                 *("name", "kind", "nsamples", "seqlen", "seed", "tokens", "images"),
                 *("samples_sha256", "images_sha256"),
-            }
-        ),
-    )
-
-
-def _evaluation(found: Evaluation, asked: BenchmarksSpec | None) -> EvaluationFacts | None:
-    judged = {each.name: each.judged for each in found.variants if each.judged is not None}
-    if not judged or asked is None or found.rules is None:
-        return None
-    comparisons = {name: each.comparison for name, each in judged.items()}
-    first = next(iter(comparisons.values()))
-    tables = {table.benchmark.name: table for table in found.tables}
-    return EvaluationFacts(
-        rules=found.rules,
-        engine=dict(sorted(found.models[0].answers[0].engine.items())),
-        image_path=asked.image_path,
-        limit=asked.limit,
-        seed=first.seed,
-        resamples=first.resamples,
-        benchmarks=tuple(
-            benchmark_facts(task, tables[task.benchmark].dropped, tables[task.benchmark].notes)
-            for task in first.tasks
-        ),
-        average=average_row(comparisons),
-        rows=score_rows(comparisons),
-        verdicts=tuple(_verdict(name, each) for name, each in judged.items()),
-    )
-
-
-def _verdict(name: str, judged: Judged) -> VariantVerdict:
-    return VariantVerdict(variant=name, verdict=judged.verdict)
-
-
-def _fidelity(variant: VariantEvaluation) -> list[FidelityFacts]:
-    found = variant.fidelity
-    if found is None:
-        return []
-    told: list[tuple[On, Divergence | None]] = [("text", found.text), ("questions", found.prompts)]
-    return [_divergence(variant.name, on, one) for on, one in told if one is not None]
-
-
-def _divergence(name: str, on: On, one: Divergence) -> FidelityFacts:
-    return FidelityFacts(
-        variant=name,
-        on=on,
-        mean_kl_low=one.mean_kl_interval.low,
-        mean_kl_high=one.mean_kl_interval.high,
-        top1_percent=100 * one.top1_agreement,
-        **one.model_dump(
-            include={
-                *("samples", "tokens", "perplexity_16bit", "perplexity_int4"),
-                *("mean_kl", "mean_kl_rtn", "p99_kl"),
             }
         ),
     )

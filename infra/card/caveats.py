@@ -27,6 +27,6 @@ def _caveats(facts: ReleaseFacts) -> Iterator[str]:
         yield from (f"{each.name}: {note}" for each in told.benchmarks for note in each.notes)
     packages = {name for each in facts.loaders for name in each.packages}
     yield (
-        f"Loading was tested with {', '.join(sorted(packages))}. Other software (vLLM, SGLang) "
-        "reads these layouts too, and was not tested with this release."
+        f"Roundhouse's tests load these layouts with {', '.join(sorted(packages))}, a small model "
+        "on a CPU. Other software (vLLM, SGLang) reads them too, and was not tried."
     )

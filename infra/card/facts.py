@@ -84,6 +84,19 @@ class FormatFacts(Value):
     files: int = Field(ge=1, description="Files of the export, this one and the card not counted.")
 
 
+class VerificationFacts(Value):
+    """What reading one checkpoint back has shown before it was published."""
+
+    format: Format = Field(description="The checkpoint.")
+    modules: int = Field(ge=0, description="Linear layers that were found packed.")
+    codes_equal: bool | None = Field(description="Unpacking gives back every code.")
+    text_logit_error: float | None = Field(
+        description="Largest difference of logits on a text prompt, as a share of the largest."
+    )
+    image_logit_error: float | None = Field(description="The same on an image prompt.")
+    logit_tolerance: float = Field(ge=0, description="What would still have been accepted.")
+
+
 class DataFile(Value):
     """A local file that calibration rows came from."""
 
@@ -209,6 +222,9 @@ class ReleaseFacts(Value):
     weights: WeightFacts = Field(description="What is quantized, and what is not.")
     formats: tuple[FormatFacts, ...] = Field(min_length=1, description="The checkpoints.")
     loaders: tuple[LoaderFacts, ...] = Field(description="What reads them.")
+    verification: tuple[VerificationFacts, ...] = Field(
+        default=(), description="What reading them back has shown."
+    )
     calibration: tuple[CalibrationFacts, ...] = Field(description="One a variant, if it learned.")
     blocks: tuple[BlockFacts, ...] = Field(description="What became of each block.")
     evaluation: EvaluationFacts | None = Field(default=None, description="Benchmarks.")

@@ -60,3 +60,8 @@ def perplexity(value: float) -> str:
 def loss(value: float | None) -> str:
     """Return the error of a block."""
     return NOTHING if value is None else f"{value:.4g}"
+
+
+def share(value: float | None) -> str:
+    """Return a small share of one."""
+    return NOTHING if value is None else f"{value:.1e}"

@@ -127,6 +127,7 @@ def _environment() -> jinja2.Environment:
         nats=numbers.nats,
         perplexity=numbers.perplexity,
         loss=numbers.loss,
+        share=numbers.share,
         engine=_engine,
     )
     return environment

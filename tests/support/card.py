@@ -17,6 +17,7 @@ from infra.card.facts import (
     Sample,
     SourceFacts,
     Tool,
+    VerificationFacts,
     WeightFacts,
 )
 from infra.card.loaders import loaders
@@ -30,6 +31,7 @@ from infra.card.scores import (
     VariantScore,
     VariantVerdict,
 )
+from infra.checkpoints.plan import FORMATS
 from infra.evaluation.verdict import Finding, Verdict
 from infra.evaluation.wording import MINUS
 from infra.publishing.pinned import Pinned
@@ -157,6 +159,17 @@ def release_facts(**changes: Any) -> ReleaseFacts:
             FormatFacts(format="auto_gptq", weight_bytes=5_990_002_176, files=15),
         ),
         "loaders": loaders(),
+        "verification": tuple(
+            VerificationFacts(
+                format=kind,
+                modules=196,
+                codes_equal=True,
+                text_logit_error=0.00123,
+                image_logit_error=0.00234,
+                logit_tolerance=0.02,
+            )
+            for kind in FORMATS
+        ),
         "calibration": (_pile(), local_set()),
         "blocks": blocks(28),
         "evaluation": evaluation_facts(),

@@ -18,7 +18,14 @@ from infra.store import ArtifactRef, FolderStore
 from quantcore.grid import IntGrid
 from tasks.evalspecs import FidelityReport
 from tasks.generations import Generations
-from tasks.specs import BlockRecord, CalibrationRef, ComputeSpec, ExportResult, VerifyReport
+from tasks.specs import (
+    BlockRecord,
+    CalibrationRef,
+    ComputeSpec,
+    ExportResult,
+    FolderChecks,
+    VerifyReport,
+)
 from tests.support.card import generations
 from tests.support.evaluations import (
     PASS,
@@ -42,6 +49,17 @@ BLOCK = BlockRecord(
     seconds=1.0,
     peak_bytes=1,
     reused=False,
+)
+CHECKS = FolderChecks(
+    quantized_modules=7,
+    expected_modules=7,
+    missing_keys=(),
+    unexpected_keys=(),
+    mismatched_keys=(),
+    codes_equal=True,
+    text_logit_error=0.5,
+    image_logit_error=None,
+    logit_tolerance=1.0,
 )
 WORSE = a_comparison(a_task(after=76.0), difference=-4.0, bounds=(-5.0, -3.0))
 ASKED = ("gate.clusters=1", "quantization.group_size=32", "quantization.iters=200")
@@ -99,7 +117,7 @@ def variants(
                 name=name,
                 blocks=(BLOCK,),
                 export=ExportResult(variant=name, folders=folders, seconds=1, bytes=1),
-                verification=VerifyReport(folders={}),
+                verification=VerifyReport(folders=dict.fromkeys(folders, CHECKS)),
             )
         )
     return tuple(made)
@@ -165,6 +183,15 @@ def test_formats_are_told_by_their_files(result: RunResult) -> None:
         sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
         assert (told.weight_bytes, told.files) == (sum(sizes), len(list(folder.iterdir())))
     assert {each.format for each in facts.loaders} == {"auto_round", "auto_gptq"}
+
+
+def test_what_reading_back_has_shown_is_told(result: RunResult) -> None:
+    """Of both formats of the variant that goes out."""
+    told = facts_of(result).verification
+
+    assert [each.format for each in told] == ["auto_round", "auto_gptq"]
+    assert (told[0].modules, told[0].codes_equal, told[0].text_logit_error) == (7, True, 0.5)
+    assert told[0].image_logit_error is None
 
 
 def test_every_calibration_set_is_told_as_it_was_drawn(result: RunResult) -> None:

@@ -51,3 +51,4 @@ def test_other_numbers() -> None:
     assert numbers.nats(0.0124149) == "0.01241"
     assert numbers.perplexity(7.30119) == "7.3012"
     assert numbers.loss(0.00085741) == "0.0008574"
+    assert (numbers.share(0.00123), numbers.share(None)) == ("1.2e-03", "-")

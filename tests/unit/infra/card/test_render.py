@@ -198,6 +198,14 @@ def test_a_quick_look_is_called_one() -> None:
     assert "Only the first 40 questions of each benchmark were asked" in page.text
 
 
+def test_what_reading_back_has_shown_is_told() -> None:
+    """Of each checkpoint, with what would have been accepted."""
+    rows = markdown.read(rendered(release_facts())).tables[-1]
+
+    assert rows[0][1:] == ["packed layers", "codes", "text logits", "image logits", "accepted"]
+    assert rows[1] == ["auto_round", "196", "equal", "1.2e-03", "2.3e-03", "2.0e-02"]
+
+
 def test_a_signature_is_told_of_where_there_is_one() -> None:
     """And only there."""
     signed = markdown.read(rendered(release_facts(signed=True)))

@@ -12,7 +12,7 @@ from infra.card.render import TEMPLATES
 from tests.support import markdown
 from tests.support.card import MAIN, evaluation_facts, release_facts, rendered
 
-NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?")
+NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
 UNITS = (1, 1 << 10, 1 << 20, 1 << 30)
 FACTS = release_facts()
 
@@ -35,7 +35,10 @@ def spellings(value: Any) -> set[str]:
     if isinstance(value, str):
         return set(NUMBER.findall(value))
     written = {f"{abs(value) / unit:.2f}" for unit in UNITS}
-    written |= {f"{abs(value):.{digits}f}" for digits in range(6)} | {f"{value:.4g}"}
+    written |= {f"{abs(value):.{digits}f}" for digits in range(6)} | {
+        f"{value:.4g}",
+        f"{value:.1e}",
+    }
     if isinstance(value, int):
         written |= {str(value), f"{value:,}", f"{value + 1}"}  # blocks are counted from 1
     return written
