@@ -211,7 +211,7 @@ def test_a_signature_is_told_of_where_there_is_one() -> None:
     signed = markdown.read(rendered(release_facts(signed=True)))
     unsigned = markdown.read(rendered(release_facts()))
 
-    assert "model.sig is a signature of the publisher's own key" in signed.text
+    assert "model.sig is a signature of the publisher's own key over these files." in signed.text
     assert "model.sig" not in unsigned.text
 
 
