@@ -28,7 +28,7 @@ lint: .venv/installed
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pytest -q --noconftest -p no:cacheprovider tests/unit/test_forbidden_calls.py
 
-test-peers: .venv/installed .venv-peers/installed  ## the real clients load two exports, and agree
+test-peers: .venv/installed .venv-peers/installed  ## the real clients load two exports and agree; what the card says runs
 	@rm -rf build/peers && mkdir -p build/peers
 	@$(BIN)/python -m infra.demo.generate build/peers/data --texts 32 --conversations 1 >/dev/null
 	@$(BIN)/roundhouse quantize --model packaged:demo --calibration build/peers/data/text.jsonl \
