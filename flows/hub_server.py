@@ -12,12 +12,11 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from flows import embedded, processes
 from flows.embedded import HOST
 from flows.errors import HubStartError
-from infra.files import explaining, make_folder, write_atomically, write_private
+from flows.kept import Kept, ProcessRecord
+from infra.files import explaining, write_private
 from infra.local_hub.access import EVERYWHERE, issue_token
 from infra.local_hub.serving import USUAL_PORT
 
@@ -26,19 +25,13 @@ START_SECONDS = 60.0
 LOG_NAME = "hub.log"
 
 
-class HubRecord(BaseModel):
+class HubRecord(ProcessRecord):
     """Which Hub was started for a workspace: what `hub.json` holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    pid: int = Field(gt=1, description="Process number.")
-    port: int = Field(gt=0, lt=65536, description="Port on loopback.")
-    identity: str = Field(description="Start time and command line, to tell it from a later one.")
 
     @property
     def endpoint(self) -> str:
         """Its address, as `HF_ENDPOINT` has it."""
-        return f"http://{HOST}:{self.port}"
+        return self.address
 
 
 def ensure(workspace: Path) -> tuple[HubRecord, str]:
@@ -50,45 +43,22 @@ def ensure(workspace: Path) -> tuple[HubRecord, str]:
         HubStartError: It does not start; the message ends with the last lines of its log.
         StorageError: The workspace cannot be written.
     """
-    make_folder(workspace)
-    with embedded.locked(workspace / "hub.lock"):
-        record = read_record(workspace)
-        if record and is_alive(record):
-            return record, "re-used"
-        _give_owner_a_token(workspace)
-        record = _start(workspace, record)
-        try:
-            write_atomically(_record_path(workspace), record.model_dump_json(indent=2).encode())
-        except BaseException:
-            processes.stop(record.pid)
-            raise
-        return record, "started"
+    return _KEPT.ensure(workspace)
 
 
 def stop(workspace: Path) -> bool:
     """Stop the Hub of a workspace if it is alive; return whether it was.  Its data stay."""
-    if not workspace.is_dir():
-        return False
-    with embedded.locked(workspace / "hub.lock"):
-        record = read_record(workspace)
-        alive = record is not None and processes.identity(record.pid) == record.identity
-        if record and alive:
-            processes.stop(record.pid)
-        _record_path(workspace).unlink(missing_ok=True)
-    return alive
+    return _KEPT.stop(workspace)
 
 
 def read_record(workspace: Path) -> HubRecord | None:
     """Return what is written down about the workspace's Hub; None if nothing readable is."""
-    try:
-        return HubRecord.model_validate_json(_record_path(workspace).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return _KEPT.read(workspace)
 
 
 def is_alive(record: HubRecord) -> bool:
     """Whether the process on record still runs, is that very process, and answers."""
-    return processes.identity(record.pid) == record.identity and _healthy(record.endpoint)
+    return _KEPT.is_alive(record)
 
 
 def folder(workspace: Path) -> Path:
@@ -105,10 +75,6 @@ def _healthy(endpoint: str) -> bool:
     return embedded.healthy(f"{endpoint}/api/health")
 
 
-def _record_path(workspace: Path) -> Path:
-    return workspace / "hub.json"
-
-
 def _give_owner_a_token(workspace: Path) -> None:
     """Issue the owner's token once.  Whose workspace it is may use every namespace of its Hub."""
     path = token_file(workspace)
@@ -121,6 +87,7 @@ def _give_owner_a_token(workspace: Path) -> None:
 
 def _start(workspace: Path, before: HubRecord | None) -> HubRecord:
     """Start a Hub, where it was before if it can be, and wait until it answers."""
+    _give_owner_a_token(workspace)
     port = embedded.free_port(before.port if before else USUAL_PORT)
     if port is None:
         raise HubStartError(f"No port is free on {HOST}, so the workspace's Hub cannot be started.")
@@ -147,3 +114,6 @@ def _require_answer(endpoint: str, pid: int, log: Path) -> None:
             f"The workspace's Hub {why}. Its log is {log}, and ends: {embedded.last_lines(log)}. "
             "Set publish.endpoint in the recipe, or HF_ENDPOINT, to use a Hub that runs elsewhere."
         )
+
+
+_KEPT = Kept("hub", HubRecord, _start, lambda record: _healthy(record.endpoint))

@@ -19,12 +19,12 @@ from typing import NamedTuple
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
 from prefect.settings import get_current_settings, temporary_settings
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows import embedded, processes
 from flows.embedded import HOST
 from flows.errors import ServerError
-from infra.files import make_folder, write_atomically
+from flows.kept import Kept, ProcessRecord
+from infra.files import make_folder
 
 USUAL_PORT = 4200  # Prefect's own
 START_SECONDS = (
@@ -40,24 +40,18 @@ CLIENT_DEFAULTS = {
 }
 
 
-class ServerRecord(BaseModel):
+class ServerRecord(ProcessRecord):
     """Which server was started for a workspace: what `server.json` holds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    pid: int = Field(gt=1, description="Process number.")
-    port: int = Field(gt=0, lt=65536, description="Port on loopback.")
-    identity: str = Field(description="Start time and command line, to tell it from a later one.")
 
     @property
     def ui_url(self) -> str:
         """Where a person looks."""
-        return f"http://{HOST}:{self.port}"
+        return self.address
 
     @property
     def api_url(self) -> str:
         """Where the client sends its requests."""
-        return f"{self.ui_url}/api"
+        return f"{self.address}/api"
 
 
 class Connection(NamedTuple):
@@ -110,44 +104,22 @@ def ensure(workspace: Path) -> tuple[ServerRecord, str]:
     Raises:
         ServerError: It does not start; the message ends with the last lines of its log.
     """
-    make_folder(workspace)
-    with embedded.locked(workspace / "server.lock"):
-        record = read_record(workspace)
-        if record and is_alive(record):
-            return record, "re-used"
-        record = _start(workspace / "prefect")
-        try:
-            write_atomically(_record_path(workspace), record.model_dump_json(indent=2).encode())
-        except BaseException:
-            processes.stop(record.pid)
-            raise
-        return record, "started"
+    return _KEPT.ensure(workspace)
 
 
 def stop(workspace: Path) -> bool:
     """Stop the server of a workspace if one is alive; return whether one was."""
-    if not workspace.is_dir():
-        return False
-    with embedded.locked(workspace / "server.lock"):
-        record = read_record(workspace)
-        alive = record is not None and processes.identity(record.pid) == record.identity
-        if record and alive:
-            processes.stop(record.pid)
-        _record_path(workspace).unlink(missing_ok=True)
-    return alive
+    return _KEPT.stop(workspace)
 
 
 def read_record(workspace: Path) -> ServerRecord | None:
     """Return what is written down about the workspace's server; None if nothing readable is."""
-    try:
-        return ServerRecord.model_validate_json(_record_path(workspace).read_bytes())
-    except (OSError, ValidationError):
-        return None
+    return _KEPT.read(workspace)
 
 
 def is_alive(record: ServerRecord) -> bool:
     """Whether the process on record still runs, is that very process, and answers."""
-    return processes.identity(record.pid) == record.identity and healthy(record.api_url)
+    return _KEPT.is_alive(record)
 
 
 def healthy(api_url: str) -> bool:
@@ -175,12 +147,9 @@ def _send_what_is_left() -> None:
     EventsWorker.drain_all(timeout=FLUSH_SECONDS)
 
 
-def _record_path(workspace: Path) -> Path:
-    return workspace / "server.json"
-
-
-def _start(home: Path) -> ServerRecord:
-    """Start a server with its data in ``home`` and wait until it answers."""
+def _start(workspace: Path, _before: ServerRecord | None) -> ServerRecord:
+    """Start a server with its data in the workspace, and wait until it answers."""
+    home = workspace / "prefect"
     make_folder(home)
     port, log = _free_port(), home / "server.log"
     command = [
@@ -251,3 +220,6 @@ def _in_use(workspace: Path) -> Iterator[Callable[[], bool]]:
             return True
 
         yield nobody_else
+
+
+_KEPT = Kept("server", ServerRecord, _start, lambda record: healthy(record.api_url))
