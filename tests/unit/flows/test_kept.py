@@ -1,0 +1,73 @@
+"""A server that a workspace keeps: started once, found again, and known from a later process."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows import processes
+from flows.kept import Kept, ProcessRecord
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def sleeper(workspace: Path, before: ProcessRecord | None) -> ProcessRecord:
+    """Start a process that does nothing, on the port of the one before."""
+    pid = processes.start_detached(SLEEP, environment={}, log=workspace / "log")
+    while "time.sleep" not in (processes.identity(pid) or ""):
+        time.sleep(0.01)  # until the new process runs its own command
+    port = before.port if before else 4321
+    return ProcessRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
+
+
+KEPT = Kept("sleeper", ProcessRecord, sleeper, lambda record: record.port == 4321)
+
+
+def test_it_is_started_once_and_stopped_once(tmp_path: Path) -> None:
+    """The second command uses what the first one started; nothing is left in the end."""
+    first, how = KEPT.ensure(tmp_path)
+    assert how == "started"
+    assert KEPT.ensure(tmp_path) == (first, "re-used")
+    assert KEPT.stop(tmp_path)
+    assert not first.is_running
+    assert KEPT.read(tmp_path) is None
+    assert not KEPT.stop(tmp_path)
+
+
+def test_one_that_was_killed_is_started_anew(tmp_path: Path) -> None:
+    """It is told where it was before."""
+    first, _ = KEPT.ensure(tmp_path)
+    processes.stop(first.pid)
+    second, how = KEPT.ensure(tmp_path)
+    KEPT.stop(tmp_path)
+
+    assert how == "started"
+    assert (second.pid != first.pid, second.port) == (True, first.port)
+
+
+def test_a_record_that_cannot_be_written_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody could find again must not run on."""
+    started: list[ProcessRecord] = []
+
+    def start(workspace: Path, before: ProcessRecord | None) -> ProcessRecord:
+        started.append(sleeper(workspace, before))
+        return started[-1]
+
+    def refuse(_path: Path, _data: bytes) -> None:
+        raise OSError
+
+    monkeypatch.setattr("flows.kept.write_atomically", refuse)
+    with pytest.raises(OSError, match=r"^$"):
+        Kept("sleeper", ProcessRecord, start, lambda _: True).ensure(tmp_path)
+    assert [record.is_running for record in started] == [False]
+
+
+def test_what_is_no_record_is_none(tmp_path: Path) -> None:
+    """A damaged file is as good as none."""
+    (tmp_path / "sleeper.json").write_text("{")
+
+    assert KEPT.read(tmp_path) is None
+    assert not KEPT.stop(tmp_path / "nowhere")
