@@ -14,7 +14,7 @@ from flows.cli.session import Session
 from flows.results import RunResult
 from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
-from infra.demo.datasets import write_conversation_set, write_text_set
+from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from infra.files import explaining
 
 ROWS, HELD_OUT_ROWS = 256, 64
@@ -80,7 +80,7 @@ def write_data(folder: Path) -> None:
     """
     with explaining(folder, "writing"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_text_set(folder / "calibration.jsonl", count=ROWS, seed=CALIBRATION_SEED)
+        write_mixed_text_set(folder / "calibration.jsonl", count=ROWS, seed=CALIBRATION_SEED)
         write_text_set(folder / "held_out.jsonl", count=HELD_OUT_ROWS, seed=HELD_OUT_SEED)
         write_conversation_set(folder / "conversations", count=ROWS, seed=CALIBRATION_SEED)
         write_benchmarks(folder / "benchmarks", seed=HELD_OUT_SEED, sizes=QUESTIONS)

@@ -1,6 +1,7 @@
 """Calibration data sets: plain text, and conversations about pictures in LLaVA's form."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from infra.demo.conversations import converse
@@ -8,6 +9,7 @@ from infra.demo.draw import render, to_jpeg
 from infra.demo.grammar import write_story
 from infra.demo.questions import Turn
 from infra.demo.seeds import stream
+from infra.demo.transcripts import write_transcript
 from infra.demo.world import draw_scene
 from infra.files import write_atomically
 
@@ -26,8 +28,31 @@ def write_text_set(path: Path, *, count: int, seed: int) -> Path:
         `path`.
     """
     rng = stream(seed, "text")
-    lines = [json.dumps({"text": write_story(rng)}) for _ in range(count)]
-    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+    return _write_lines(path, [write_story(rng) for _ in range(count)])
+
+
+def write_mixed_text_set(path: Path, *, count: int, seed: int) -> Path:
+    """Write stories and transcripts in turn, in the same form: text of more than one kind.
+
+    Args:
+        path: File to write.
+        count: Number of documents, each of 300 tokens or more.
+        seed: The same seed gives the same bytes; the stories are those of `write_text_set`.
+
+    Returns:
+        `path`.
+    """
+    stories, talk = stream(seed, "text"), stream(seed, "transcripts")
+    texts = [
+        write_transcript(talk) if place % 2 else write_story(stories) for place in range(count)
+    ]
+    return _write_lines(path, texts)
+
+
+def _write_lines(path: Path, texts: Iterable[str]) -> Path:
+    """Write documents as JSON lines."""
+    lines = "".join(f"{json.dumps({'text': text})}\n" for text in texts)
+    write_atomically(path, lines.encode())
     return path
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.demo.benchmarks import write_benchmarks
-from infra.demo.datasets import write_conversation_set, write_text_set
+from infra.demo.datasets import write_conversation_set, write_mixed_text_set
 
 
 def generate(out: Path, *, seed: int, texts: int, conversations: int) -> list[Path]:
@@ -14,14 +14,14 @@ def generate(out: Path, *, seed: int, texts: int, conversations: int) -> list[Pa
     Args:
         out: Folder to fill.
         seed: The same seed gives the same bytes.
-        texts: Number of stories.
+        texts: Number of documents, stories and transcripts in turn.
         conversations: Number of conversations.
 
     Returns:
         The paths of the data sets.
     """
     return [
-        write_text_set(out / "text.jsonl", count=texts, seed=seed),
+        write_mixed_text_set(out / "text.jsonl", count=texts, seed=seed),
         write_conversation_set(out / "conversations", count=conversations, seed=seed),
         *write_benchmarks(out / "benchmarks", seed=seed).values(),
     ]

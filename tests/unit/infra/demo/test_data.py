@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import ROTATION_STEP, BenchmarkSizes, write_benchmarks
-from infra.demo.datasets import write_conversation_set, write_text_set
+from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from infra.demo.generate import generate
 from infra.demo.prompts import LETTERS
+from infra.demo.tokenizer import load_tokenizer
 from infra.demo.world import SIDE
 
 _SIZES = BenchmarkSizes(circular_groups=6, science=8, reading=8, presence=10)
@@ -62,6 +64,28 @@ def test_text_set_has_one_column(tmp_path: Path) -> None:
     """Each line is an object with a text."""
     lines = write_text_set(tmp_path / "text.jsonl", count=4, seed=1).read_text().splitlines()
     assert [list(json.loads(line)) for line in lines] == [["text"]] * 4
+
+
+def test_a_mixed_set_holds_stories_and_transcripts_in_turn(tmp_path: Path) -> None:
+    """The stories are those of the plain set, so that what differs between the two is known."""
+    mixed = write_mixed_text_set(tmp_path / "mixed.jsonl", count=5, seed=1).read_text().splitlines()
+    plain = write_text_set(tmp_path / "plain.jsonl", count=3, seed=1).read_text().splitlines()
+
+    assert mixed[::2] == plain
+    for line in mixed[1::2]:
+        text = json.loads(line)["text"]
+        assert text.startswith("The picture shows a ")
+        assert text.count("\nA: ") == text.count("Q: ") >= 18
+
+
+def test_every_document_is_long_enough_for_the_demo(tmp_path: Path) -> None:
+    """Shorter ones would be skipped, and a set be smaller than it looks."""
+    path = write_mixed_text_set(tmp_path / "mixed.jsonl", count=40, seed=4)
+    tokenizer = load_tokenizer(MODEL_DIR)
+
+    lines = path.read_text().splitlines()
+
+    assert min(len(tokenizer.encode(json.loads(line)["text"]).ids) for line in lines) >= 300
 
 
 def test_conversations_are_in_llava_form(tmp_path: Path) -> None:
