@@ -1,10 +1,13 @@
 """What each command prints, writes and exits with."""
 
 import json
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from flows import hub_server
 from tests.cli.conftest import Roundhouse, names_in
 
 SMALL = ("--nsample", "4", "--seqlen", "64", "--iters", "2", "--batch-size", "2")
@@ -35,19 +38,19 @@ def test_quantize_writes_both_formats_and_inspect_calls_them_sound(
 def test_a_recipe_runs_with_overrides(
     roundhouse: Roundhouse, tiny_model: Path, tmp_path: Path
 ) -> None:
-    """A packaged recipe by its name, made small; what is not carried out is said."""
+    """A packaged recipe by its name, made small, and published nowhere."""
     done = roundhouse(
         "run", "demo",
         "--set", f"model.source={tiny_model}",
         "--set", "quantization.iters=0",
         "--set", "evaluation={}", "--set", "benchmarks=null",
-        "--set", "publish.repo_id=me/model",
+        "--set", "publish=null",
         "--set", "export.output_dir=made",
         "--set", "export.formats=[auto_gptq]",
     )  # fmt: skip
 
     assert done.code == 0, done.err
-    assert "Checked, but not run by this version: publish." in done.out
+    assert "Published" not in done.out
     assert names_in(tmp_path / "made") == ["auto_gptq"]
 
 
@@ -106,10 +109,18 @@ def test_an_output_folder_that_exists_is_refused_before_any_work(
     assert names_in(tmp_path / "out") == ["auto_gptq"]
 
 
-def test_the_demo_writes_its_data_and_says_how_to_load_what_it_made(
-    roundhouse: Roundhouse, tmp_path: Path
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Path]:
+    """Return a workspace whose Hub is stopped in the end."""
+    yield tmp_path / "work"
+    hub_server.stop(tmp_path / "work")
+
+
+def test_the_demo_publishes_to_its_own_hub_and_says_how_to_load_from_there(
+    roundhouse: Roundhouse, environment: dict[str, str], workspace: Path
 ) -> None:
     """Everything is below the workspace; here it only rounds, and reads a few words."""
+    environment["HF_HUB_OFFLINE"] = "0"
     small = (
         "--set", "quantization.iters=0", "--set", "evaluation.text.nsamples=2",
         "--set", "benchmarks.names=[TextVQA_VAL]", "--set", "benchmarks.limit=12",
@@ -117,12 +128,18 @@ def test_the_demo_writes_its_data_and_says_how_to_load_what_it_made(
     )  # fmt: skip
     done = roundhouse("demo", *small, "--workspace", "work")
 
-    made = tmp_path / "work" / "demo" / "checkpoints"
+    made = workspace / "demo" / "checkpoints"
     assert done.code == 0, done.err
     assert names_in(made) == ["auto_gptq", "auto_round", "evaluation.json", "evaluation.md"]
     assert "rtn: PASS" in done.out
-    assert f'folder = "{made / "auto_round"}"' in done.out
-    assert names_in(tmp_path / "work" / "demo" / "data") == [
+    record = hub_server.read_record(workspace)
+    assert record is not None
+    assert f"export HF_ENDPOINT={record.endpoint}" in done.out
+    assert "Published: roundhouse/demo-int4 v1.0.0+" in done.out
+    card = done.out.partition("The card: ")[2].strip()
+    with urllib.request.urlopen(card, timeout=30) as answer:  # noqa: S310 -- of that Hub
+        assert "# demo-int4" in answer.read().decode()
+    assert names_in(workspace / "demo" / "data") == [
         "benchmarks",
         "calibration.jsonl",
         "conversations",
