@@ -116,7 +116,7 @@ def test_the_pinned_revision_is_gptq_and_main_is_auto_round(
     environment = service.environment | {"PYTHONPATH": ""}
     for revision, kind, method in (
         (released["v1.0.0-auto_gptq"][:7], "auto_gptq", "gptq"),
-        ("main", "auto_round", "auto_round"),
+        ("main", "auto_round", "autoround"),
     ):
         told = subprocess.run(
             [str(PEERS), "-c", LOGITS, TARGET, revision, str(exports / kind)],
