@@ -14,20 +14,26 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 def main() -> None:
     """Run the command that `sys.argv` asks for, and exit with its code."""
-    settle(os.environ)
+    settle(os.environ, terminal=sys.stderr.isatty())
     from flows.cli.app import app  # noqa: PLC0415 -- after the environment is settled
 
     sys.exit(app())
 
 
-def settle(environment: MutableMapping[str, str]) -> None:
+def settle(environment: MutableMapping[str, str], *, terminal: bool = True) -> None:
     """Set what this process and its children need and the user has not decided.
 
     It is the program's own entry that may do this, once, before anything is imported: no telemetry,
     and no proxy between us and a server on loopback.
+
+    Args:
+        environment: What is set.
+        terminal: Somebody is watching; in a log, the bars of the Hub's client are noise.
     """
     environment.setdefault("DO_NOT_TRACK", "1")
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not terminal:
+        environment.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     if any(environment.get(name) or environment.get(name.upper()) for name in PROXIES):
         for name in ("no_proxy", "NO_PROXY"):
             direct = [host for host in environment.get(name, "").split(",") if host]

@@ -38,3 +38,17 @@ def test_help_imports_nothing_heavy() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert shown.stdout == "[]\n"
+
+
+def test_a_log_gets_no_bars() -> None:
+    """The Hub's client draws its progress for people, who may want it elsewhere, too."""
+    watched: dict[str, str] = {}
+    logged: dict[str, str] = {}
+    wanted = {"HF_HUB_DISABLE_PROGRESS_BARS": "0"}
+    settle(watched, terminal=True)
+    settle(logged, terminal=False)
+    settle(wanted, terminal=False)
+
+    assert "HF_HUB_DISABLE_PROGRESS_BARS" not in watched
+    assert logged["HF_HUB_DISABLE_PROGRESS_BARS"] == "1"
+    assert wanted["HF_HUB_DISABLE_PROGRESS_BARS"] == "0"
