@@ -18,6 +18,7 @@ from flows.deployments import release_deployments
 from flows.errors import ServerError
 from flows.watched import Answer
 from infra.files import explaining, write_private
+from infra.ports import listening_socket
 from infra.triggers.receiver import ROUTE, create_receiver
 from tasks.tags import look_and_announce
 
@@ -60,15 +61,13 @@ def secret_file(workspace: Path) -> Path:
     return workspace / "webhook.secret"
 
 
-def listen(known: Mapping[str, Answer], recipes: Sequence[str], store_root: Path) -> None:
+def listen(recipes: Sequence[str], store_root: Path) -> None:
     """Serve both deployments until this process is told to stop.
 
     Args:
-        known: What a tag of each watched repository starts.
         recipes: The recipes, as the deployments are to name them.
         store_root: Folder of the artifact store.
     """
-    assert known  # noqa: S101 -- the caller has refused recipes that watch nothing
     serve(
         *release_deployments(recipes, store_root),
         pause_on_shutdown=False,  # a watcher that was stopped goes on when it is started again
@@ -117,18 +116,12 @@ def receiving(
             thread.join(STOP_SECONDS)
 
 
-@contextlib.contextmanager
-def _bound(address: Address) -> Iterator[socket.socket]:
+def _bound(address: Address) -> socket.socket:
     """Bind the port here, so that one that is taken is known before anything is started."""
-    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-    with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((address.host, address.port))
-        except OSError as error:
-            raise ServerError(
-                f"The receiver of webhooks cannot listen on {address.host}:{address.port}: "
-                f"{error.strerror or error}. Give another --port, or stop what uses it."
-            ) from error
-        listener.listen()
-        yield listener
+    try:
+        return listening_socket(address.host, address.port)
+    except OSError as error:
+        raise ServerError(
+            f"The receiver of webhooks cannot listen on {address.host}:{address.port}: "
+            f"{error.strerror or error}. Give another --port, or stop what uses it."
+        ) from error

@@ -119,7 +119,7 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
                 else listening.secret_file(workspace)
             )
             console.print(f"Webhooks: POST {at.url}, secret in {where}.", markup=False)
-            listening.listen(known, names, store_root)
+            listening.listen(names, store_root)
     return Exit.OK
 
 

@@ -16,6 +16,7 @@ from infra.local_hub.app import create_app
 from infra.local_hub.faults import FaultPlan
 from infra.local_hub.settings import HubSettings
 from infra.local_hub.wire import CuttableProtocol, Wire
+from infra.ports import listening_socket
 
 LOG = logging.getLogger("roundhouse.hub")
 LOOPBACK = "127.0.0.1"
@@ -85,23 +86,13 @@ def listen(host: str, port: int) -> socket.socket:
         HubPortError: The port is taken, or the host is not this machine's.
     """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        # the protocol by name: asyncio sends answers at once (TCP_NODELAY) only where it sees it
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen()
-        except BaseException:
-            listener.close()
-            raise
+        return listening_socket(host, port)
     except OSError as error:
         raise HubPortError(
             f"The Hub cannot listen on {host}, port {port}: {error.strerror or error}. Choose "
             "another port (0 for any that is free), or stop what is listening there; the host must "
             "be an address of this machine."
         ) from error
-    return listener
 
 
 @contextlib.contextmanager
