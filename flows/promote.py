@@ -75,9 +75,8 @@ def promote_candidate(
     settled = approval.settle(found, recipe.gate, approve_hold=approve_hold)
     if not isinstance(settled, Promotion):
         return settled
-    answers = sample_answers(
-        recipe, candidate.facts.variant, source, candidate.content, evaluation.tables, store_root
-    )
+    name, examined = candidate.facts.variant, candidate.content.auto_round
+    answers = sample_answers(recipe, name, examined, source, evaluation, store_root)
     facts = promoted_facts(candidate.facts, recipe, evaluation, settled.approval).model_copy(
         update={"generations": None if answers is None else answers.facts}
     )

@@ -8,15 +8,14 @@ from flows.evaluate import BASELINE
 from flows.facts import release_facts
 from flows.recipe import PublishSpec, Recipe
 from flows.report import artifact_key, table_line
-from flows.results import RunResult
+from flows.results import Evaluation, RunResult
 from infra.card.facts import ReleaseFacts
 from infra.models.source import ModelSource
 from infra.publishing.published import Content, Published
-from tasks.evalspecs import Subject, TableRef
+from tasks.evalspecs import Subject
 from tasks.generations import GenerationRequest, Generations, sample_generations
 from tasks.progress import say
 from tasks.push import PushRequest, look_at_target, push_release
-from tasks.resolve import resolve_model
 from tasks.specs import CalibrationRef
 
 
@@ -50,8 +49,9 @@ def publish_chosen(
     variant = result.chosen
     folders = variant.export.folders
     content = Content(auto_round=folders["auto_round"], auto_gptq=folders["auto_gptq"])
-    tables = () if result.evaluation is None else result.evaluation.tables
-    answers = sample_answers(recipe, variant.name, result.source, content, tables, store_root)
+    answers = sample_answers(
+        recipe, variant.name, variant.examined, result.source, result.evaluation, store_root
+    )
     facts = release_facts(recipe, result, answers, text=text)
     return publish_facts(recipe, content, facts, answers, store_root)
 
@@ -59,24 +59,33 @@ def publish_chosen(
 def sample_answers(
     recipe: Recipe,
     name: str,
+    examined: Path,
     source: ModelSource,
-    content: Content,
-    tables: tuple[TableRef, ...],
+    evaluation: Evaluation | None,
     store_root: Path,
 ) -> Generations | None:
     """Let both models answer a few questions for the card; None: there are no tables to ask from.
 
+    Args:
+        recipe: How questions are asked.
+        name: The variant.
+        examined: Its folder that was evaluated, whose digest is known from there.
+        source: The 16-bit model.
+        evaluation: What was shown of both.
+        store_root: Folder of the artifact store.
+
     Raises:
         InfraError: A model or a table refuses.
     """
-    if recipe.benchmarks is None or not tables:
+    if recipe.benchmarks is None or evaluation is None or not evaluation.tables:
         return None
     say(f"{name}: answering a few questions for the card")
+    digest = next(model.digest for model in evaluation.models if model.name == name)
     return sample_generations(
         GenerationRequest(
             baseline=Subject(name=BASELINE, source=source),
-            candidate=Subject(name=name, source=resolve_model(str(content.auto_round), None)),
-            tables=tables,
+            candidate=Subject(name=name, source=ModelSource(path=examined, digest=digest)),
+            tables=evaluation.tables,
             asked=recipe.benchmarks,
             compute=recipe.compute,
             store_root=store_root,

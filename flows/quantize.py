@@ -79,7 +79,7 @@ def _evaluate(
     """Examine the first format of every variant; both hold the same words."""
     if recipe.benchmarks is None and recipe.evaluation.text is None:
         return None
-    folders = {one.name: next(iter(one.export.folders.values())) for one in results}
+    folders = {one.name: one.examined for one in results}
     candidates = tuple(
         Subject(name=name, source=resolve_model(str(folder), None))
         for name, folder in folders.items()

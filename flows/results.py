@@ -1,6 +1,7 @@
 """What a run gives back: references, numbers and folders, never tensors."""
 
 import math
+from pathlib import Path
 
 from pydantic import Field
 
@@ -79,6 +80,11 @@ class VariantResult(Spec):
     blocks: tuple[BlockRecord, ...] = Field(description="One record a block, in order.")
     export: ExportResult = Field(description="What was written, and where.")
     verification: VerifyReport = Field(description="What reading it back has shown.")
+
+    @property
+    def examined(self) -> Path:
+        """The folder that is evaluated: of the first format, for all hold the same words."""
+        return next(iter(self.export.folders.values()))
 
 
 class Approval(Spec):
