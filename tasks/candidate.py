@@ -15,7 +15,7 @@ from infra.publishing.published import Content
 from tasks import credentials
 from tasks.policies import NETWORK_BACKOFF, network_trouble
 from tasks.reader import open_export
-from tasks.specs import Spec
+from tasks.specs import Spec, key_problems
 
 
 class CandidateRequest(Spec):
@@ -76,10 +76,4 @@ def _problems(folder: Path) -> tuple[str, ...]:
         return papers.problems
     tensors = open_export(folder)
     keys = keys_of(folder, {name: tensors.shape(name) for name in tensors.names})
-    found = (
-        ("missing", keys.missing),
-        ("unexpected", keys.unexpected),
-        ("of another shape", keys.mismatched),
-    )
-    wrong = (f"{len(names)} tensors {what}, first {names[0]}" for what, names in found if names)
-    return (*papers.problems, *wrong)
+    return (*papers.problems, *key_problems(*keys))

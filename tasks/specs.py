@@ -185,6 +185,14 @@ class ExportResult(Spec):
         )
 
 
+def key_problems(
+    missing: tuple[str, ...], unexpected: tuple[str, ...], mismatched: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return in words what a loader found wrong with the keys of a checkpoint."""
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
+    return tuple(f"{len(keys)} tensors {what}, first {keys[0]}" for what, keys in kinds if keys)
+
+
 class FolderChecks(Spec):
     """What reading one exported checkpoint back has shown."""
 
@@ -209,13 +217,8 @@ class FolderChecks(Spec):
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that is wrong, in words; nothing when the checkpoint is sound."""
-        keys = (
-            ("missing", self.missing_keys),
-            ("unexpected", self.unexpected_keys),
-            ("of another shape", self.mismatched_keys),
-        )
         found = [*self.faults]
-        found += [f"{len(k)} tensors {what}, first {k[0]}" for what, k in keys if k]
+        found += key_problems(self.missing_keys, self.unexpected_keys, self.mismatched_keys)
         if self.quantized_modules != self.expected_modules:
             found.append(f"{self.quantized_modules} of {self.expected_modules} layers quantized")
         if self.codes_equal is False:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.checkpoints.plan import ExportPlan, Format
-from infra.checkpoints.sidefiles import PROVENANCE, SUMS
+from infra.checkpoints.sidefiles import PROVENANCE, SUMS, sums_of
 from infra.checkpoints.tensorfile import TensorSpec
 from infra.files import Json, sha256_of, write_atomically
 from infra.models.source import ModelSource
@@ -67,8 +67,7 @@ def write_papers(
     text = json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / PROVENANCE, text.encode())
     digests[PROVENANCE] = sha256_of(folder / PROVENANCE)
-    lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
-    write_atomically(folder / SUMS, lines.encode())
+    write_atomically(folder / SUMS, sums_of(digests))
 
 
 def sayable(value: Json) -> Json:

@@ -6,6 +6,7 @@ the card) stays behind.
 """
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from infra.checkpoints.configs import COPY_OF_CONFIG
@@ -25,6 +26,11 @@ _ENDINGS_LEFT = (".index.json",)
 _NAMES_LEFT = frozenset(
     {CONFIG_FILE, SUMS, PROVENANCE, SIGNATURE, "README.md", *COPY_OF_CONFIG.values()}
 )
+
+
+def sums_of(digests: Mapping[str, str]) -> bytes:
+    """Return a `SHA256SUMS` over files, as ``sha256sum --check`` reads it, sorted by name."""
+    return "".join(f"{digests[name]}  {name}\n" for name in sorted(digests)).encode()
 
 
 def side_files(folder: Path) -> tuple[Path, ...]:

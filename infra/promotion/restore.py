@@ -9,7 +9,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infra.checkpoints.sidefiles import PROVENANCE, SUMS
+from infra.checkpoints.sidefiles import PROVENANCE, SUMS, sums_of
 from infra.errors import CandidateError
 from infra.files import explaining, link_or_copy, sha256_of, write_atomically
 
@@ -34,8 +34,7 @@ def restore(snapshot: Path, folder: Path) -> None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             link_or_copy((snapshot / name).resolve(), folder / name)
     digests[PROVENANCE] = sha256_of(snapshot / PROVENANCE)
-    lines = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
-    write_atomically(folder / SUMS, lines.encode())
+    write_atomically(folder / SUMS, sums_of(digests))
 
 
 def provenance(folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from infra.checkpoints.sidefiles import BROUGHT_ALONG, SIGNATURE, SUMS
+from infra.checkpoints.sidefiles import BROUGHT_ALONG, SIGNATURE, SUMS, sums_of
 from infra.files import CHUNK_BYTES, explaining
 
 NOT_OURS = ".gitattributes"
@@ -75,9 +75,8 @@ def of_bytes(files: Mapping[str, bytes]) -> Manifest:
 
 def with_sums(files: Manifest) -> Manifest:
     """Return ``files`` with a `SHA256SUMS` over them, as ``sha256sum --check`` reads it."""
-    summed = {path: file for path, file in files.items() if path not in (SUMS, SIGNATURE)}
-    lines = "".join(f"{file.sha256}  {path}\n" for path, file in sorted(summed.items()))
-    return {**files, **of_bytes({SUMS: lines.encode()})}
+    summed = {path: file.sha256 for path, file in without(files, SUMS, SIGNATURE).items()}
+    return {**files, **of_bytes({SUMS: sums_of(summed)})}
 
 
 def bytes_of(file: LocalFile) -> bytes:

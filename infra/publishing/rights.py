@@ -4,8 +4,9 @@ Only what is certain to fail later is refused: a fine-grained token tells nobody
 to, and a version that is taken may be taken by the very same files.
 """
 
-from infra.errors import NotAllowedError, PublicRepositoryError
+from infra.errors import NotAllowedError
 from infra.publishing.hub import Hub
+from infra.publishing.looking import is_there
 from infra.publishing.target import Target
 
 READ_ONLY = "read"
@@ -35,14 +36,8 @@ def require_rights(hub: Hub, target: Target) -> tuple[str, ...]:
         )
     known: list[str] = []
     for repo_id in target.repositories:
-        is_private = hub.is_private(repo_id)
-        if is_private is False and target.private:
-            raise PublicRepositoryError(
-                f"{repo_id} at {hub.endpoint} is public, and the release is to be private. Make "
-                f"the repository private at {hub.endpoint}/{repo_id}/settings, or say private: "
-                "false; nothing was started."
-            )
-        tags = {} if is_private is None else hub.refs(repo_id).tags
+        there = is_there(hub, repo_id, private=target.private)
+        tags = hub.refs(repo_id).tags if there else {}
         known += [
             f"{repo_id} has the tag {tag} already; it stays where it is, and a release that "
             "differs from it will be refused"

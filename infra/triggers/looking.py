@@ -30,14 +30,6 @@ class Sightings(NamedTuple):
     new: tuple[TagKey, ...]
     moved: tuple[Moved, ...]
 
-    def __add__(self, other: object) -> "Sightings":
-        """Join two looks."""
-        assert isinstance(other, Sightings)  # noqa: S101 -- tuple's own signature takes anything
-        return Sightings(self.new + other.new, self.moved + other.moved)
-
-
-NOTHING = Sightings((), ())
-
 
 def look(repo_id: str, tags: Mapping[str, str], pattern: TagPattern, ledger: Ledger) -> Sightings:
     """Return which of a repository's ``tags`` ask for a release and were not announced yet.

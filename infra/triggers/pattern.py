@@ -9,8 +9,7 @@ from typing import NamedTuple, Self
 
 from infra.errors import TagPatternError
 
-_VERSION = re.compile(r"v[0-9][\w.+-]*", re.ASCII)
-_OWN = re.compile(r"v[0-9][\w.+-]*", re.ASCII)  # what a release calls its own tags
+_VERSION = re.compile(r"v[0-9][\w.+-]*", re.ASCII)  # also what a release calls its own tags
 
 
 class TagPattern(NamedTuple):
@@ -33,7 +32,7 @@ class TagPattern(NamedTuple):
                 "stands for the version, as in release/*."
             )
         before, _, after = pattern.partition("*")
-        if not before or _OWN.match(f"{before}0") is not None or re.search(r"\s", pattern):
+        if not before or _VERSION.match(f"{before}0") is not None or re.search(r"\s", pattern):
             raise TagPatternError(
                 f"The tag pattern {pattern!r} would match the tags that a release sets itself "
                 "(v1.0.0), and so start another; begin it with a word of its own, as in release/*."
