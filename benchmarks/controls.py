@@ -122,7 +122,7 @@ class Bench:
             first_block=0,
             end_block=blocks,
             blocks=blocks,
-            store_root=self.store,
+            place=self.store,
         )
         with open_segment(plan) as segment:
             records = tuple(quantize_block.fn(segment, block) for block in range(blocks))
@@ -169,7 +169,7 @@ def judge_all(bench: Bench, found: Sequence[Candidate], seed: int) -> Iterator[J
             answers=answers,
             asked=asked,
             compute=bench.compute,
-            store_root=bench.store,
+            place=bench.store,
         )
     )
     before = scored(bench, answers, asked, tables)
@@ -194,7 +194,7 @@ def answered(
             asked=asked,
             compute=bench.compute,
             number=0,
-            store_root=bench.store,
+            place=bench.store,
         )
     )
 

@@ -34,7 +34,7 @@ from infra.calibration.spec import CalibrationSpec
 from infra.demo import MODEL_DIR
 from infra.demo.datasets import write_conversation_set, write_text_set
 from infra.models.source import resolve
-from infra.store import FolderStore
+from infra.store import Store
 from quantcore.metrics import Fidelity
 from tasks.engine import open_model
 from tasks.export import export_checkpoint
@@ -106,7 +106,7 @@ def run_ours(bench: Bench, seed: int, iters: int) -> Run:
     """Quantize and export with our engine (0 iterations: round-to-nearest)."""
     tool = "SignRound (ours)" if iters else "round-to-nearest"
     folder = bench.work / f"ours-{iters}-{seed}"
-    store = FolderStore(folder / "store")
+    store = Store(folder / "store")
     sample_file = store.put_file(bench.work / "calibration.safetensors")
     started = time.perf_counter()
     source = resolve(str(bench.asked.model))
@@ -121,7 +121,7 @@ def run_ours(bench: Bench, seed: int, iters: int) -> Run:
         first_block=0,
         end_block=blocks,
         blocks=blocks,
-        store_root=store.root,
+        place=store.root,
     )
     with open_segment(plan) as segment:
         records = tuple(quantize_block.fn(segment, block) for block in range(blocks))

@@ -24,16 +24,16 @@ _FROM_EVENT = ("repo_id", "tag", "commit")
 
 
 def release_deployments(
-    recipes: Sequence[str], store_root: Path, *, every: timedelta = EVERY
+    recipes: Sequence[str], workspace: Path, *, every: timedelta = EVERY
 ) -> tuple[RunnerDeployment, RunnerDeployment]:
     """Return ``release/on-tag`` with its automation, and ``watch-tags/every-5-minutes``.
 
     Args:
         recipes: Recipe files as absolute paths, or names of packaged recipes.
-        store_root: Folder of the artifact store.
+        workspace: Folder of this machine for the store, caches and servers.
         every: Time between two looks.
     """
-    told = {"recipes": list(recipes), "store_root": str(store_root)}
+    told = {"recipes": list(recipes), "workspace": str(workspace)}
     release = release_tag.to_deployment(
         RELEASE,
         parameters=told,

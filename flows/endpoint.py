@@ -9,7 +9,7 @@ LOCAL = "local"
 ENVIRONMENT = "environment"
 
 
-def at_its_hub(recipe: Recipe, store_root: Path) -> Recipe:
+def at_its_hub(recipe: Recipe, workspace: Path) -> Recipe:
     """Return ``recipe`` with the address of its Hub where it says ``local``.
 
     The workspace's Hub is started if it does not run.  Its owner's token is read from the file
@@ -17,7 +17,7 @@ def at_its_hub(recipe: Recipe, store_root: Path) -> Recipe:
 
     Args:
         recipe: What is asked for.
-        store_root: Folder of the artifact store, which is in the workspace.
+        workspace: Folder of this machine for the store, caches and servers.
 
     Raises:
         ServerError: The Hub does not start.
@@ -26,7 +26,6 @@ def at_its_hub(recipe: Recipe, store_root: Path) -> Recipe:
     publish = recipe.publish
     if publish is None or publish.endpoint != LOCAL:
         return recipe
-    workspace = store_root.parent
     record, _ = hub_server.ensure(workspace)
     own = f"file:{hub_server.token_file(workspace)}"
     token = own if publish.token == ENVIRONMENT else publish.token

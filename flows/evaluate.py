@@ -18,6 +18,7 @@ from flows.results import Evaluation, ModelAnswers, VariantEvaluation
 from infra.calibration.spec import CalibrationSpec
 from infra.evaluation.verdict import GateSpec
 from infra.models.source import ModelSource
+from infra.store import Place, StoreAddress
 from tasks.answer import Shard, answer_benchmarks
 from tasks.calibrate import collect_samples
 from tasks.evalspecs import (
@@ -65,13 +66,14 @@ class EvaluationRequest(Spec):
     text: CalibrationSpec | None = Field(default=None, description="Held-out text.")
     gate: GateSpec = Field(default=GateSpec(), description="What a checkpoint may lose.")
     compute: ComputeSpec = Field(default=ComputeSpec(), description="Where it runs.")
+    store: StoreAddress = Field(default=StoreAddress(), description="Where answers are kept.")
 
 
 def draw_material(
     asked: BenchmarksSpec | None,
     text: CalibrationSpec | None,
     source: ModelSource,
-    store_root: Path,
+    place: Place,
 ) -> Material:
     """Find benchmarks and held-out text, before hours are spent on what they would judge.
 
@@ -82,11 +84,11 @@ def draw_material(
     tables: tuple[TableRef, ...] = ()
     if asked is not None:
         say(f"finding and checking {', '.join(asked.names)}")
-        tables = find_benchmarks(asked, store_root / "benchmarks")
+        tables = find_benchmarks(asked, place.local / "benchmarks")
     if text is None:
         return Material(tables, None)
     named = collect_samples.with_options(task_run_name=f"draw the held-out text {text.name}")
-    return Material(tables, named(text, source, store_root))
+    return Material(tables, named(text, source, place))
 
 
 def evaluate(plan: EvaluationPlan) -> Evaluation:
@@ -98,17 +100,18 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
 
 
 @flow(name="evaluate-checkpoints", flow_run_name="{request.name}", persist_result=False)
-def evaluate_checkpoints(request: EvaluationRequest, store_root: Path) -> Evaluation:
+def evaluate_checkpoints(request: EvaluationRequest, workspace: Path) -> Evaluation:
     """Find what a person has named, and evaluate it.
 
     Raises:
         EvaluationError: A benchmark, a model or its answers cannot be used.
         InfraError: A model cannot be found or read.
     """
+    place = Place.of(workspace, request.store)
     baseline = None if request.baseline is None else _subject(BASELINE, request.baseline)
     candidates = tuple(_subject(each.name, each.location) for each in request.checkpoints)
     first = baseline or candidates[0]
-    material = draw_material(request.asked, request.text, first.source, store_root)
+    material = draw_material(request.asked, request.text, first.source, place)
     return evaluate(
         EvaluationPlan(
             name=request.name,
@@ -122,7 +125,7 @@ def evaluate_checkpoints(request: EvaluationRequest, store_root: Path) -> Evalua
             text=material.text,
             gate=request.gate,
             compute=request.compute,
-            store_root=store_root,
+            place=place,
         )
     )
 
@@ -182,7 +185,7 @@ def _shards(plan: EvaluationPlan, asked: BenchmarksSpec, subject: Subject) -> li
             asked=asked,
             compute=plan.compute,
             number=number,
-            store_root=plan.store_root,
+            place=plan.place,
         )
         for number in range(asked.shards)
     ]
@@ -201,7 +204,7 @@ def _counted(
         name = table.benchmark.name
         named = score_answers.with_options(task_run_name=f"{subject.name}: score {name}")
         mine = tuple(ref for ref in answers if ref.benchmark == name)
-        scores.append(named(table, mine, asked, plan.store_root))
+        scores.append(named(table, mine, asked, plan.place))
     return ModelAnswers(
         name=subject.name,
         digest=subject.source.digest,
@@ -224,7 +227,7 @@ def _compared(plan: EvaluationPlan, models: tuple[ModelAnswers, ...]) -> dict[st
             answers=models[0].answers if models else (),
             asked=plan.asked,
             compute=plan.compute,
-            store_root=plan.store_root,
+            place=plan.place,
         )
     )
 
@@ -246,7 +249,7 @@ def _judged(
     learned_nothing = candidate.name in plan.round_to_nearest
     evidence = None if found is None else evidence_of(found, round_to_nearest=learned_nothing)
     judged = named(
-        scores[plan.baseline.name], scores[candidate.name], evidence, plan.gate, plan.store_root
+        scores[plan.baseline.name], scores[candidate.name], evidence, plan.gate, plan.place
     )
     say(f"{candidate.name}: {judged.verdict.outcome}")
     return VariantEvaluation(name=candidate.name, fidelity=found, judged=judged)

@@ -16,7 +16,7 @@ from infra.evaluation.compared import Comparison
 from infra.evaluation.scored import Scored
 from infra.evaluation.verdict import Verdict
 from infra.files import explaining
-from infra.store import FolderStore
+from infra.store import Store
 from tasks.evalspecs import FidelityReport
 from tasks.score import read_scores
 from tasks.specs import Spec
@@ -61,9 +61,7 @@ class EvaluationDocument(Spec):
     variants: tuple[VariantJudgement, ...] = Field(description="One a candidate.")
 
 
-def document(
-    evaluation: Evaluation, baseline: str | None, store: FolderStore
-) -> EvaluationDocument:
+def document(evaluation: Evaluation, baseline: str | None, store: Store) -> EvaluationDocument:
     """Gather all of an evaluation from the store."""
     return EvaluationDocument(
         baseline=baseline,

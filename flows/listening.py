@@ -61,31 +61,28 @@ def secret_file(workspace: Path) -> Path:
     return workspace / "webhook.secret"
 
 
-def listen(recipes: Sequence[str], store_root: Path) -> None:
+def listen(recipes: Sequence[str], workspace: Path) -> None:
     """Serve both deployments until this process is told to stop.
 
     Args:
         recipes: The recipes, as the deployments are to name them.
-        store_root: Folder of the artifact store.
+        workspace: Folder of this machine for the store, caches and servers.
     """
     serve(
-        *release_deployments(recipes, store_root),
+        *release_deployments(recipes, workspace),
         pause_on_shutdown=False,  # a watcher that was stopped goes on when it is started again
         print_starting_message=False,
     )
 
 
 @contextlib.contextmanager
-def receiving(
-    address: Address, secret: str, known: Mapping[str, Answer], store_root: Path
-) -> Iterator[Address]:
+def receiving(address: Address, secret: str, known: Mapping[str, Answer]) -> Iterator[Address]:
     """Take notices in a thread of this process while the block runs.
 
     Args:
         address: Where; port 0 is any that is free.
         secret: What a notice must bring.
         known: Which repositories are watched.
-        store_root: Folder of the artifact store.
 
     Yields:
         Where notices are taken.
@@ -95,8 +92,7 @@ def receiving(
     """
 
     async def look(repo_id: str) -> int:
-        watched = known[repo_id].watched
-        return len((await asyncio.to_thread(look_and_announce, watched, store_root)).announced)
+        return len((await asyncio.to_thread(look_and_announce, *known[repo_id].where)).announced)
 
     with _bound(address) as listener:
         config = uvicorn.Config(

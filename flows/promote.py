@@ -20,6 +20,7 @@ from flows.recipe import PublishSpec, Recipe
 from flows.results import Candidates, Evaluation
 from infra.errors import CandidateError
 from infra.models.source import ModelSource
+from infra.store import Place
 from tasks.candidate import (
     CandidateRequest,
     FetchedCandidate,
@@ -41,7 +42,7 @@ class Promotion(Candidates):
 
 @flow(name="promote", flow_run_name="{recipe.publish.tag} from {repo_id}", persist_result=False)
 def promote_candidate(
-    recipe: Recipe, repo_id: str, commit: str, store_root: Path, *, approve_hold: bool = False
+    recipe: Recipe, repo_id: str, commit: str, workspace: Path, *, approve_hold: bool = False
 ) -> Promotion | State[Promotion]:
     """Verify, judge and publish the candidate at a commit of a staging repository.
 
@@ -49,7 +50,7 @@ def promote_candidate(
         recipe: By what it is judged, and where it is published.
         repo_id: The staging repository, on the Hub that is published to.
         commit: The 40 digits of the tagged commit.
-        store_root: Folder of the artifact store.
+        workspace: Folder of this machine for the store, caches and servers.
         approve_hold: Go on where the gate is not sure.
 
     Raises:
@@ -57,7 +58,7 @@ def promote_candidate(
         VerificationError: A checkpoint of it is not sound.
         InfraError: The Hub, the model, the data or the disk refuses.
     """
-    publish = _target(recipe)
+    publish, place = _target(recipe), recipe.at(workspace)
     look_before_publishing(recipe)
     candidate = fetch_candidate(
         CandidateRequest(
@@ -65,22 +66,22 @@ def promote_candidate(
             repo_id=repo_id,
             commit=commit,
             token=publish.token,
-            folder=store_root / "candidates",
+            folder=place.local / "candidates",
         )
     )
     _require_sound(verify_candidate(candidate.content), repo_id, commit)
     source = _source(recipe, candidate)
-    evaluation = _judged(recipe, candidate, source, store_root)
+    evaluation = _judged(recipe, candidate, source, place)
     found = Promotion(repo_id=repo_id, commit=commit, source=source, evaluation=evaluation)
     settled = approval.settle(found, recipe.gate, approve_hold=approve_hold)
     if not isinstance(settled, Promotion):
         return settled
     name, examined = candidate.facts.variant, candidate.content.auto_round
-    answers = sample_answers(recipe, name, examined, source, evaluation, store_root)
+    answers = sample_answers(recipe, name, examined, source, evaluation, place)
     facts = promoted_facts(candidate.facts, recipe, evaluation, settled.approval).model_copy(
         update={"generations": None if answers is None else answers.facts}
     )
-    published = publish_facts(recipe, candidate.content, facts, answers, store_root)
+    published = publish_facts(recipe, candidate.content, facts, answers, place)
     return settled.model_copy(update={"published": published})
 
 
@@ -116,12 +117,12 @@ def _source(recipe: Recipe, candidate: FetchedCandidate) -> ModelSource:
 
 
 def _judged(
-    recipe: Recipe, candidate: FetchedCandidate, source: ModelSource, store_root: Path
+    recipe: Recipe, candidate: FetchedCandidate, source: ModelSource, place: Place
 ) -> Evaluation:
     """Examine the candidate beside its 16-bit model, by the recipe's benchmarks and gate."""
     name, facts = candidate.facts.variant, candidate.facts
     say(f"{name}: judging the candidate")
-    material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, store_root)
+    material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
     subject = Subject(name=name, source=resolve_model(str(candidate.content.auto_round), None))
     return evaluate(
         EvaluationPlan(
@@ -134,6 +135,6 @@ def _judged(
             text=material.text,
             gate=recipe.gate,
             compute=recipe.compute,
-            store_root=store_root,
+            place=place,
         )
     )

@@ -12,6 +12,7 @@ from flows.results import Evaluation, RunResult
 from infra.card.facts import ReleaseFacts
 from infra.models.source import ModelSource
 from infra.publishing.published import Content, Published
+from infra.store import Place
 from tasks.evalspecs import Subject
 from tasks.generations import GenerationRequest, Generations, sample_generations
 from tasks.progress import say
@@ -32,7 +33,7 @@ def look_before_publishing(recipe: Recipe) -> None:
 
 
 def publish_chosen(
-    recipe: Recipe, result: RunResult, text: CalibrationRef | None, store_root: Path
+    recipe: Recipe, result: RunResult, text: CalibrationRef | None, place: Place
 ) -> Published:
     """Publish the variant that a run chose, with a card that tells what was measured.
 
@@ -40,7 +41,7 @@ def publish_chosen(
         recipe: What was asked for; its Hub has an address.
         result: What the run gave, let through by the gate or by a person.
         text: The held-out text, for the commit that it was drawn at.
-        store_root: Folder of the artifact store.
+        place: Where work is kept, and found again.
 
     Raises:
         PublishError: The Hub refuses; the message says what is there now.
@@ -50,10 +51,10 @@ def publish_chosen(
     folders = variant.export.folders
     content = Content(auto_round=folders["auto_round"], auto_gptq=folders["auto_gptq"])
     answers = sample_answers(
-        recipe, variant.name, variant.examined, result.source, result.evaluation, store_root
+        recipe, variant.name, variant.examined, result.source, result.evaluation, place
     )
     facts = release_facts(recipe, result, answers, text=text)
-    return publish_facts(recipe, content, facts, answers, store_root)
+    return publish_facts(recipe, content, facts, answers, place)
 
 
 def sample_answers(
@@ -62,7 +63,7 @@ def sample_answers(
     examined: Path,
     source: ModelSource,
     evaluation: Evaluation | None,
-    store_root: Path,
+    place: Place,
 ) -> Generations | None:
     """Let both models answer a few questions for the card; None: there are no tables to ask from.
 
@@ -72,7 +73,7 @@ def sample_answers(
         examined: Its folder that was evaluated, whose digest is known from there.
         source: The 16-bit model.
         evaluation: What was shown of both.
-        store_root: Folder of the artifact store.
+        place: Where work is kept, and found again.
 
     Raises:
         InfraError: A model or a table refuses.
@@ -88,7 +89,7 @@ def sample_answers(
             tables=evaluation.tables,
             asked=recipe.benchmarks,
             compute=recipe.compute,
-            store_root=store_root,
+            place=place,
         )
     )
 
@@ -98,7 +99,7 @@ def publish_facts(
     content: Content,
     facts: ReleaseFacts,
     answers: Generations | None,
-    store_root: Path,
+    place: Place,
 ) -> Published:
     """Publish both exports with the card of ``facts``, and put the links on the page of the run.
 
@@ -117,7 +118,7 @@ def publish_facts(
             pictures={} if answers is None else answers.pictures,
             signing_key=publish.signing_key,
             token=publish.token,
-            store_root=store_root,
+            place=place,
         )
     )
     create_markdown_artifact(

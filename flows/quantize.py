@@ -20,6 +20,7 @@ from flows.recipe import Recipe, Variant
 from flows.results import Evaluation, RunResult, VariantResult
 from flows.segment import cut, quantize_segment
 from infra.models.source import ModelSource
+from infra.store import Place
 from tasks.calibrate import collect_samples
 from tasks.evalspecs import EvaluationPlan, Subject
 from tasks.export import export_checkpoint
@@ -33,13 +34,13 @@ from tasks.verify import verify_export
 
 @flow(name="quantize", flow_run_name="{recipe.name}", persist_result=False)
 def quantize_model(
-    recipe: Recipe, store_root: Path, *, approve_hold: bool = False
+    recipe: Recipe, workspace: Path, *, approve_hold: bool = False
 ) -> RunResult | State[RunResult]:
     """Turn the model of ``recipe`` into verified, judged checkpoints, and publish the best of them.
 
     Args:
         recipe: What is asked for.
-        store_root: Folder of the artifact store, where finished work is found again.
+        workspace: Folder of this machine for the store, caches and servers.
         approve_hold: Go on where the gate is not sure; a person has decided so beforehand.
 
     Returns:
@@ -50,22 +51,22 @@ def quantize_model(
         InfraError: The model, the data, the Hub or the disk refuses.
         QuantcoreError: The weights or the grid refuse.
     """
-    recipe = at_its_hub(recipe, store_root)
+    recipe, place = at_its_hub(recipe, workspace), recipe.at(workspace)
     look_before_publishing(recipe)
     source = resolve_model(recipe.model.location, recipe.model.revision)
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
-    material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, store_root)
+    material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
     results = tuple(
-        _make_variant(recipe, variant, source, runs, store_root) for variant in recipe.variants
+        _make_variant(recipe, variant, source, runs, place) for variant in recipe.variants
     )
-    evaluation = _evaluate(recipe, source, results, material, store_root)
+    evaluation = _evaluate(recipe, source, results, material, place)
     result = RunResult(source=source, variants=results, evaluation=evaluation)
     report.publish_summary(recipe, result)
     settled = approval.settle(result, recipe.gate, approve_hold=approve_hold)
     if recipe.publish is None or not isinstance(settled, RunResult):
         return settled
-    published = publish_chosen(recipe, settled, material.text, store_root)
+    published = publish_chosen(recipe, settled, material.text, place)
     return settled.model_copy(update={"published": published})
 
 
@@ -74,7 +75,7 @@ def _evaluate(
     source: ModelSource,
     results: tuple[VariantResult, ...],
     material: Material,
-    store_root: Path,
+    place: Place,
 ) -> Evaluation | None:
     """Examine the first format of every variant; both hold the same words."""
     if recipe.benchmarks is None and recipe.evaluation.text is None:
@@ -95,7 +96,7 @@ def _evaluate(
             text=material.text,
             gate=recipe.gate,
             compute=recipe.compute,
-            store_root=store_root,
+            place=place,
             results=recipe.export.output_dir,
         )
     )
@@ -106,13 +107,13 @@ def _make_variant(
     variant: Variant,
     source: ModelSource,
     runs: tuple[range, ...],
-    store_root: Path,
+    place: Place,
 ) -> VariantResult:
     """Quantize the model on one calibration set, and prove what was written."""
     how, compute = recipe.quantization, recipe.compute
     chosen = variant.calibration
     say(f"{variant.name}: {'rounding to nearest' if chosen is None else 'drawing samples'}")
-    samples = None if chosen is None else collect_samples(chosen, source, store_root)
+    samples = None if chosen is None else collect_samples(chosen, source, place)
     records: tuple[BlockRecord, ...] = ()
     for run in runs:
         records += quantize_segment(
@@ -125,7 +126,7 @@ def _make_variant(
                 first_block=run.start,
                 end_block=run.stop,
                 blocks=runs[-1].stop,
-                store_root=store_root,
+                place=place,
             )
         )
     report.publish_blocks(variant.name, records)
@@ -135,10 +136,10 @@ def _make_variant(
     result = find_export(source, wanted)
     if (missing := result.missing(wanted.export)) is not None:
         result = result.joined(
-            export_checkpoint(source, records, how, missing, wanted.provenance, store_root)
+            export_checkpoint(source, records, how, missing, wanted.provenance, place)
         )
     say(f"{variant.name}: verifying the export")
-    verification = verify_export(source, records, how, result, compute, store_root)
+    verification = verify_export(source, records, how, result, compute, place)
     _require(verification.problems, result)
 
     return VariantResult(

@@ -17,9 +17,10 @@ from infra.demo import MODEL_DIR
 from infra.errors import TagPatternError
 from infra.evaluation.verdict import GateSpec
 from infra.publishing.target import RefName, RepositoryId, Target
+from infra.store import Place, StoreAddress
 from infra.triggers.pattern import TagPattern
 from tasks.evalspecs import BenchmarksSpec
-from tasks.specs import ComputeSpec, ExportSpec, Name, QuantizationSpec, Spec
+from tasks.specs import ComputeSpec, ExportSpec, Name, QuantizationSpec, Spec, WorkersSpec
 
 REPO_ID = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
 ENDPOINT = r"^(local|https?://[^\s]+)$"
@@ -179,6 +180,12 @@ class Recipe(Spec):
     )
     export: ExportSpec = Field(description="Which checkpoints are written, and where.")
     compute: ComputeSpec = Field(default=ComputeSpec(), description="Where the arithmetic runs.")
+    workers: WorkersSpec = Field(
+        default=WorkersSpec(), description="Who does the heavy work: this process, or a pool."
+    )
+    store: StoreAddress = Field(
+        default=StoreAddress(), description="Where finished work is kept, and found again."
+    )
     evaluation: EvaluationSpec = Field(
         default=EvaluationSpec(), description="How the result is compared with the 16-bit model."
     )
@@ -221,6 +228,10 @@ class Recipe(Spec):
             )
             raise ValueError(msg)
         return self
+
+    def at(self, workspace: Path) -> Place:
+        """Return where a run of it keeps its work, on this machine."""
+        return Place.of(workspace, self.store)
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -21,7 +21,7 @@ from flows.recipe import Recipe
 from flows.results import Evaluation, RunResult
 from flows.watched import Answer, answer_to
 from infra.publishing.published import Published
-from infra.store import FolderStore
+from infra.store import open_store
 from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
 from infra.triggers.ledger import Ledger, Outcome
@@ -53,7 +53,7 @@ def release_tag(
     tag: str,
     commit: Commit,
     recipes: tuple[str, ...],
-    store_root: Path,
+    workspace: Path,
     *,
     approve_hold: bool = False,
 ) -> ReleaseResult | State[ReleaseResult]:
@@ -64,7 +64,7 @@ def release_tag(
         tag: The tag, as in release/v1.2.0.
         commit: The 40 digits of the commit that it names.
         recipes: Recipe files, or names of packaged recipes; one of them watches the repository.
-        store_root: Folder of the artifact store.
+        workspace: Folder of this machine for the store, caches and servers.
         approve_hold: Go on where the gate is not sure, also after an earlier run was held.
 
     Returns:
@@ -78,16 +78,16 @@ def release_tag(
         InfraError: The model, the data, the Hub or the disk refuses.
     """
     key = TagKey(repo_id=repo_id, tag=tag, commit=commit)
-    answer = answer_to(repo_id, recipes, store_root)
+    answer = answer_to(repo_id, recipes, workspace)
     version = TagPattern.parse(answer.watched.pattern).required(tag)
-    with claimed(store_root / "claims", key):
-        ledger = Ledger(FolderStore(store_root), scope_of(answer.watched))
+    with claimed(answer.place.local / "claims", key):
+        ledger = Ledger(open_store(answer.place), scope_of(answer.watched))
         earlier = _earlier(ledger, key, version, approve_hold=approve_hold)
         if earlier is not None:
             return earlier
-        confirm_tag(answer.watched, key, store_root)
+        confirm_tag(answer.watched, key, answer.place)
         say(f"{key.words}: releasing {version} by the recipe {answer.recipe.name}")
-        result = _release(answer, key, version, store_root, approve_hold=approve_hold)
+        result = _release(answer, key, version, workspace, approve_hold=approve_hold)
         _put_on_record(ledger, result)
     return _state(result)
 
@@ -122,17 +122,17 @@ def _outcome(judged: str | None) -> Outcome:
 
 
 def _release(
-    answer: Answer, key: TagKey, version: str, store_root: Path, *, approve_hold: bool
+    answer: Answer, key: TagKey, version: str, workspace: Path, *, approve_hold: bool
 ) -> ReleaseResult:
     """Quantize what is tagged, or promote it."""
     recipe = released(answer.recipe, version)
     if answer.watched.kind == "staging":
         made = promote_candidate(
-            recipe, key.repo_id, key.commit, store_root, approve_hold=approve_hold
+            recipe, key.repo_id, key.commit, workspace, approve_hold=approve_hold
         )
         assert isinstance(made, Promotion)  # noqa: S101 -- a state's data is what a call returns
         return _result(key, version, made.published, made.evaluation)
-    run = quantize_model(pinned(recipe, key), store_root, approve_hold=approve_hold)
+    run = quantize_model(pinned(recipe, key), workspace, approve_hold=approve_hold)
     assert isinstance(run, RunResult)  # noqa: S101 -- a state's data is what a call returns
     return _result(key, version, run.published, run.evaluation)
 

@@ -16,7 +16,7 @@ MIB = 1 << 20
 NOT_OF_THE_CHECKPOINT: dict[str, set[str] | bool] = {
     "export": {"output_dir"},
     "compute": {"threads", "activation_gib"},
-    **dict.fromkeys(("evaluation", "benchmarks", "gate", "publish"), True),
+    **dict.fromkeys(("workers", "store", "evaluation", "benchmarks", "gate", "publish"), True),
 }
 COLUMNS = (
     "variant",

@@ -9,7 +9,7 @@ from flows.report import artifact_key, table_line
 from flows.results import Evaluation, ModelAnswers, VariantEvaluation
 from infra.evaluation.tables import ResultsTable, results, scores
 from infra.files import make_folder, write_atomically
-from infra.store import FolderStore
+from infra.store import Store, open_store
 from tasks.evalspecs import BlockNoise, Divergence, EvaluationPlan
 from tasks.score import read_scores
 
@@ -29,7 +29,7 @@ def publish(plan: EvaluationPlan, evaluation: Evaluation) -> None:
     Raises:
         StorageError: A file cannot be written.
     """
-    store = FolderStore(plan.store_root)
+    store = open_store(plan.place)
     table = results_table(evaluation, store)
     if table is not None:
         create_table_artifact(
@@ -50,7 +50,7 @@ def publish(plan: EvaluationPlan, evaluation: Evaluation) -> None:
         write_atomically(plan.results / "evaluation.md", page.encode())
 
 
-def results_table(evaluation: Evaluation, store: FolderStore) -> ResultsTable | None:
+def results_table(evaluation: Evaluation, store: Store) -> ResultsTable | None:
     """Return the table of the card; None where no benchmark was asked.
 
     Raises:

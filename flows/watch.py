@@ -26,7 +26,7 @@ class WatchReport(Spec):
 
 
 @flow(name="watch-tags", flow_run_name="look for tags", persist_result=False)
-def watch_tags(recipes: tuple[str, ...], store_root: Path) -> WatchReport:
+def watch_tags(recipes: tuple[str, ...], workspace: Path) -> WatchReport:
     """Look once at each repository that the recipes watch, and announce new tags.
 
     A repository that cannot be looked at does not keep the others from being looked at; the run
@@ -34,15 +34,15 @@ def watch_tags(recipes: tuple[str, ...], store_root: Path) -> WatchReport:
 
     Args:
         recipes: Recipe files, or names of packaged recipes.
-        store_root: Folder of the artifact store, where it is on record what was announced.
+        workspace: Folder of this machine for the store, caches and servers.
 
     Raises:
         RecipeError: A recipe is not sound.
         InfraError: A repository or the store refuses.
     """
     looks = {
-        repo_id: look_for_tags.submit(each.watched, store_root)
-        for repo_id, each in answers(recipes, store_root).items()
+        repo_id: look_for_tags.submit(*each.where)
+        for repo_id, each in answers(recipes, workspace).items()
     }
     for look in looks.values():
         look.wait()

@@ -9,6 +9,7 @@ from flows.endpoint import at_its_hub
 from flows.errors import RecipeError
 from flows.recipe import Recipe, WatchedAs
 from infra.errors import NotWatchedError
+from infra.store import Place
 from tasks.tags import Watched
 
 
@@ -17,14 +18,20 @@ class Answer(NamedTuple):
 
     watched: Watched
     recipe: Recipe
+    place: Place
+
+    @property
+    def where(self) -> tuple[Watched, Place]:
+        """What is looked at, and where it is on record what was seen."""
+        return self.watched, self.place
 
 
-def answers(recipes: Sequence[str], store_root: Path) -> dict[str, Answer]:
+def answers(recipes: Sequence[str], workspace: Path) -> dict[str, Answer]:
     """Return by repository what a tag there starts.
 
     Args:
         recipes: Recipe files, or names of packaged recipes.
-        store_root: Folder of the artifact store, beside which the workspace's own Hub is.
+        workspace: Folder of this machine for the store, caches and servers.
 
     Raises:
         ServerError: A recipe wants the workspace's own Hub, and it does not start.
@@ -38,7 +45,7 @@ def answers(recipes: Sequence[str], store_root: Path) -> dict[str, Answer]:
                 f"{name} watches no repository: a release needs a publish section, and a model on "
                 "the Hub, release.source or release.staging."
             )
-        recipe = at_its_hub(loaded, store_root)
+        recipe = at_its_hub(loaded, workspace)
         for repo_id, kind in recipe.watched.items():
             if repo_id in found:
                 raise RecipeError(
@@ -46,7 +53,7 @@ def answers(recipes: Sequence[str], store_root: Path) -> dict[str, Answer]:
                     "a tag there would have two meanings. Give each its own release.source or "
                     "release.staging."
                 )
-            found[repo_id] = Answer(watched_by(recipe, repo_id, kind), recipe)
+            found[repo_id] = Answer(watched_by(recipe, repo_id, kind), recipe, recipe.at(workspace))
     return found
 
 
@@ -63,14 +70,14 @@ def watched_by(recipe: Recipe, repo_id: str, kind: WatchedAs) -> Watched:
     )
 
 
-def answer_to(repo_id: str, recipes: Sequence[str], store_root: Path) -> Answer:
+def answer_to(repo_id: str, recipes: Sequence[str], workspace: Path) -> Answer:
     """Return what a tag of ``repo_id`` starts.
 
     Raises:
         NotWatchedError: No recipe watches it.
         RecipeError: As `answers`.
     """
-    known = answers(recipes, store_root)
+    known = answers(recipes, workspace)
     if repo_id not in known:
         raise NotWatchedError(
             f"No recipe releases what is tagged in {repo_id}; watched are {', '.join(known)}. "

@@ -9,7 +9,6 @@ model, takes it without loading the model at all.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -19,7 +18,7 @@ from infra.evaluation.answerlines import as_lines
 from infra.evaluation.predictions import Progress, answer_all, answer_keys, open_log
 from infra.evaluation.shards import in_shard
 from infra.files import Json
-from infra.store import FolderStore, fingerprint
+from infra.store import Place, Store, fingerprint, open_store
 from tasks.asking import generation, open_table, requests
 from tasks.engine import place_of, torch_threads
 from tasks.evalspecs import AnswersRef, BenchmarksSpec, Subject, TableRef
@@ -46,7 +45,7 @@ class Shard(Spec):
     asked: BenchmarksSpec
     compute: ComputeSpec
     number: int  # from 0
-    store_root: Path
+    place: Place
 
     @property
     def title(self) -> str:
@@ -73,7 +72,7 @@ def answer_benchmarks(shard: Shard) -> tuple[AnswersRef, ...]:
         InfraError: The model's files or a table cannot be read.
     """
     with torch_threads(shard.compute.threads):
-        worker = _Worker(shard, FolderStore(shard.store_root))
+        worker = _Worker(shard, open_store(shard.place))
         return tuple(worker.answers(table) for table in shard.tables)
 
 
@@ -82,7 +81,7 @@ class _Worker:
     """One shard in work; the model is loaded when the first question is open."""
 
     shard: Shard
-    store: FolderStore
+    store: Store
     opened: OpenSubject | None = None
 
     def answers(self, ref: TableRef) -> AnswersRef:
@@ -107,7 +106,7 @@ class _Worker:
         table = open_table(ref, images=True, limit=asked.limit)
         questions = in_shard(table.questions, shard.number, asked.shards)
         wanted = requests(table, questions, asked)
-        folder = self.store.root / "answers" / shard.subject.source.digest
+        folder = shard.place.local / "answers" / shard.subject.source.digest
         name = f"{ref.benchmark.name}-{shard.number + 1}-of-{asked.shards}"
         with open_log(folder, name) as log:  # first: who finds another run here loads no model
             self.opened = self.opened or open_subject(

@@ -10,7 +10,7 @@ from infra.calibration import sample
 from infra.calibration.collect import collect
 from infra.calibration.spec import CalibrationSpec
 from infra.models.source import ModelSource
-from infra.store import FolderStore
+from infra.store import Place, open_store
 from tasks.policies import NETWORK_BACKOFF, network_trouble
 from tasks.specs import CalibrationRef
 
@@ -23,7 +23,7 @@ from tasks.specs import CalibrationRef
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def collect_samples(spec: CalibrationSpec, source: ModelSource, store_root: Path) -> CalibrationRef:
+def collect_samples(spec: CalibrationSpec, source: ModelSource, place: Place) -> CalibrationRef:
     """Draw exactly ``spec.nsamples`` samples.  The same files and spec give the same digest.
 
     Raises:
@@ -33,5 +33,5 @@ def collect_samples(spec: CalibrationSpec, source: ModelSource, store_root: Path
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "samples.safetensors"
         sample.save(drawn, path)
-        ref = FolderStore(store_root).put_file(path)
+        ref = open_store(place).put_file(path)
     return CalibrationRef(name=spec.name, ref=ref, report=drawn.report.model_dump(mode="json"))

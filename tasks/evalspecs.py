@@ -10,7 +10,7 @@ from infra.evaluation.compared import Comparison, Interval
 from infra.evaluation.rules import DEFAULT_RULES
 from infra.evaluation.verdict import GateSpec, Verdict
 from infra.models.source import ModelSource
-from infra.store import ArtifactRef
+from infra.store import ArtifactRef, Place
 from tasks.specs import CalibrationRef, ComputeSpec, Spec
 
 
@@ -183,7 +183,7 @@ class FidelityPlan(Spec):
     )
     asked: BenchmarksSpec | None = Field(default=None, description="How they are put.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
-    store_root: Path = Field(description="Root of the artifact store.")
+    place: Place = Field(description="Where work is kept, and found again.")
 
 
 class EvaluationPlan(Spec):
@@ -200,7 +200,7 @@ class EvaluationPlan(Spec):
     text: CalibrationRef | None = Field(default=None, description="Held-out samples.")
     gate: GateSpec = Field(default=GateSpec(), description="What a candidate may lose.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
-    store_root: Path = Field(description="Root of the artifact store.")
+    place: Place = Field(description="Where work is kept, and found again.")
     results: Path | None = Field(
         default=None, description="Folder that gets evaluation.json and evaluation.md."
     )

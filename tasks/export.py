@@ -16,7 +16,7 @@ from infra.checkpoints.tensorfile import TensorSpec
 from infra.checkpoints.writer import write_checkpoints
 from infra.models.source import ModelSource
 from infra.models.tensors import TensorIndex
-from infra.store import FolderStore
+from infra.store import Place, Store, open_store
 from quantcore.grid import IntGrid
 from quantcore.packing import WORD, group_index, pack
 from tasks.codes import names_of, read_one
@@ -34,7 +34,7 @@ def export_checkpoint(
     quantization: QuantizationSpec,
     export: ExportSpec,
     provenance: Mapping[str, Any],
-    store_root: Path,
+    place: Place,
 ) -> ExportResult:
     """Write a variant in each format.  All folders appear at the end, or none.
 
@@ -44,7 +44,7 @@ def export_checkpoint(
     """
     started = time.perf_counter()
     index = TensorIndex.open(source.path)
-    replacement = _packed_codes(records, quantization, FolderStore(store_root), index)
+    replacement = _packed_codes(records, quantization, open_store(place), index)
     plan = ExportPlan(
         out_dir=export.output_dir,
         formats=export.formats,
@@ -102,7 +102,7 @@ class PackedCodes:
 def _packed_codes(
     records: tuple[BlockRecord, ...],
     asked: QuantizationSpec,
-    store: FolderStore,
+    store: Store,
     index: TensorIndex,
 ) -> PackedCodes:
     paths = [store.open(record.ref) for record in records]

@@ -16,7 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from infra.errors import NonFinitePredictionsError
-from infra.store import FolderStore
+from infra.store import Store, open_store
 from tasks.contest import Entrant, Nearest, Outcome, Reading, Stored, compete
 from tasks.divergence import divergence
 from tasks.engine import OpenModel, budget_of, open_model, torch_threads
@@ -51,7 +51,7 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
-    store = FolderStore(plan.store_root)
+    store = open_store(plan.place)
     text = () if plan.text is None else text_readings(store, plan.text)
     prompts = _prompts(plan, store)
     if not (text or prompts) or not plan.candidates:
@@ -69,7 +69,7 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
     }
 
 
-def _prompts(plan: FidelityPlan, store: FolderStore) -> tuple[Reading, ...]:
+def _prompts(plan: FidelityPlan, store: Store) -> tuple[Reading, ...]:
     """Return the questions, as many of each benchmark."""
     if plan.asked is None or not plan.tables:
         return ()

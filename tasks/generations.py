@@ -5,7 +5,6 @@ greedily, with the pixels that their own processor asks for: what a user's progr
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,7 +15,7 @@ from infra.card.generations import Asked, choose
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.evaluation.engine import Answer, Generation
 from infra.files import Json
-from infra.store import ArtifactRef, FolderStore, fingerprint
+from infra.store import ArtifactRef, Place, Store, fingerprint, open_store
 from tasks.asking import open_table
 from tasks.engine import place_of, torch_threads
 from tasks.evalspecs import BenchmarksSpec, Subject, TableRef
@@ -37,7 +36,7 @@ class GenerationRequest(Spec):
     asked: BenchmarksSpec = Field(description="How the benchmarks are asked: engine and loader.")
     max_new_tokens: int = Field(default=128, ge=1, description="Longest answer.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
-    store_root: Path = Field(description="Root of the artifact store.")
+    place: Place = Field(description="Where work is kept, and found again.")
 
 
 class Generations(Spec):
@@ -46,7 +45,7 @@ class Generations(Spec):
     facts: GenerationFacts = Field(description="What was asked and answered, and how.")
     pictures: dict[str, ArtifactRef] = Field(description="By their path in the repository.")
 
-    def read(self, store: FolderStore) -> dict[str, bytes]:
+    def read(self, store: Store) -> dict[str, bytes]:
         """Return the pictures' files by their path in the repository.
 
         Raises:
@@ -69,7 +68,7 @@ def sample_generations(request: GenerationRequest) -> Generations:
         EngineError: A model cannot be asked.
         InfraError: A model's files or a table cannot be read.
     """
-    store = FolderStore(request.store_root)
+    store = open_store(request.place)
     key = _fingerprint(request)
     known = store.find(key)
     if known is not None and _is_whole(found := Generations.model_validate(known), store):
@@ -80,7 +79,7 @@ def sample_generations(request: GenerationRequest) -> Generations:
     return made
 
 
-def _generate(request: GenerationRequest, store: FolderStore) -> Generations:
+def _generate(request: GenerationRequest, store: Store) -> Generations:
     tables = [open_table(each, images=True, limit=request.asked.limit) for each in request.tables]
     questions = choose(tables)
     full, _ = _answers(request, request.baseline, questions)
@@ -140,7 +139,7 @@ def _fingerprint(request: GenerationRequest) -> str:
     return fingerprint(parts)
 
 
-def _is_whole(found: Generations, store: FolderStore) -> bool:
+def _is_whole(found: Generations, store: Store) -> bool:
     """Whether all pictures are still in the store."""
     try:
         found.read(store)

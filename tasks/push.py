@@ -15,7 +15,7 @@ from infra.publishing.rights import require_rights
 from infra.publishing.rollback import Rolled, rollback
 from infra.publishing.signing import open_signer
 from infra.publishing.target import Target
-from infra.store import ArtifactRef, FolderStore
+from infra.store import ArtifactRef, Place, open_store
 from tasks import credentials
 from tasks.policies import NETWORK_BACKOFF, network_trouble
 from tasks.progress import say
@@ -33,7 +33,7 @@ class PushRequest(Spec):
     )
     signing_key: Path | None = Field(description="Private key that signs; None: unsigned.")
     token: str = Field(description="Where the token is found; never the token itself.")
-    store_root: Path = Field(description="Folder of the artifact store.")
+    place: Place = Field(description="Where work is kept, and found again.")
 
 
 class RollbackRequest(Spec):
@@ -93,7 +93,7 @@ def push_release(request: PushRequest) -> Published:
         InfraError: An export, a picture or the disk refuses.
     """
     signer = open_signer(request.signing_key) if request.signing_key else None
-    store = FolderStore(request.store_root)
+    store = open_store(request.place)
     pictures = {path: store.open(ref).read_bytes() for path, ref in request.pictures.items()}
     return publish(
         open_hub(request.target.endpoint, credentials.token(request.token)),

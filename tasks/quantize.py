@@ -22,7 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.calibration.sample import load as load_samples
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
-from infra.store import ArtifactRef, FolderStore, fingerprint
+from infra.store import ArtifactRef, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain, duplicate
 from quantcore.block import QuantizedBlock, advance, learn_block, nearest_block
@@ -49,7 +49,7 @@ class Segment:
     """A segment in work: the plan, the open model, and how far it is."""
 
     plan: SegmentPlan
-    store: FolderStore
+    store: Store
     model: OpenModel
     scratch: Path
     records: list[BlockRecord] = field(default_factory=list)
@@ -80,11 +80,11 @@ def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
     Raises:
         InfraError: The model cannot be opened.
     """
-    store = FolderStore(plan.store_root)
+    store = open_store(plan.place)
     model = open_model(plan.source.path, plan.compute)
-    (plan.store_root / "scratch").mkdir(parents=True, exist_ok=True)
+    (plan.place.local / "scratch").mkdir(parents=True, exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(dir=plan.store_root / "scratch") as scratch,
+        tempfile.TemporaryDirectory(dir=plan.place.local / "scratch") as scratch,
         torch_threads(plan.compute.threads),
     ):
         yield Segment(plan, store, model, Path(scratch))
@@ -110,7 +110,7 @@ def quantize_block(segment: Segment, block: int) -> BlockRecord:
     return record
 
 
-def _finished(store: FolderStore, key: str) -> BlockRecord | None:
+def _finished(store: Store, key: str) -> BlockRecord | None:
     """Return the record of a finished block whose codes are intact.
 
     A damaged object is computed again: the same inputs give the same bytes, which mend it.
@@ -122,7 +122,7 @@ def _finished(store: FolderStore, key: str) -> BlockRecord | None:
     return record if _intact(store, record.ref) else None
 
 
-def _record(store: FolderStore, key: str, made: BlockRecord) -> BlockRecord:
+def _record(store: Store, key: str, made: BlockRecord) -> BlockRecord:
     """Put a block on record, and return the record that counts.
 
     That is the first one, perhaps of a twin that was faster; unless its codes are what was lost,
@@ -133,7 +133,7 @@ def _record(store: FolderStore, key: str, made: BlockRecord) -> BlockRecord:
     return first if first.ref == made.ref or _intact(store, first.ref) else made
 
 
-def _intact(store: FolderStore, ref: ArtifactRef) -> bool:
+def _intact(store: Store, ref: ArtifactRef) -> bool:
     """Tell whether the store holds an object, bit for bit."""
     try:
         store.open(ref)
@@ -151,7 +151,7 @@ def _fingerprint(segment: Segment, block: int) -> str:
         "torch": torch.__version__,
         "model": plan.source.digest,
         "block": block,
-        "quantization": plan.quantization.model_dump(mode="json", exclude={"segments"}),
+        "quantization": plan.quantization.model_dump(mode="json", exclude={"segments", "seam"}),
     }
     if plan.calibration is not None:
         parts |= {

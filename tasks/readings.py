@@ -16,13 +16,13 @@ from infra.evaluation.answerlines import read_lines
 from infra.evaluation.engine import Answer
 from infra.evaluation.inputs import Prompt, Prompter, open_prompter
 from infra.evaluation.question import Question
-from infra.store import ArtifactRef, FolderStore
+from infra.store import ArtifactRef, Store
 from tasks.asking import generation, open_table, requests
 from tasks.contest import Reading
 from tasks.evalspecs import AnswersRef, BenchmarksSpec, TableRef
 
 
-def text_readings(store: FolderStore, text: ArtifactRef) -> tuple[Reading, ...]:
+def text_readings(store: Store, text: ArtifactRef) -> tuple[Reading, ...]:
     """Return held-out samples; every token but the first counts."""
     return tuple(Reading(sample, 1) for sample in load_samples(store.open(text)).samples)
 
@@ -33,7 +33,7 @@ def answer_readings(
     answers: Sequence[AnswersRef],
     asked: BenchmarksSpec,
     count: int,
-    store: FolderStore,
+    store: Store,
 ) -> tuple[Reading, ...]:
     """Return at most ``count`` questions of a table with their answers, which alone count.
 

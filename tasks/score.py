@@ -5,7 +5,6 @@ people look for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Literal
 
 from prefect import task
@@ -18,7 +17,7 @@ from infra.evaluation.rules import rule_set
 from infra.evaluation.scored import Scored
 from infra.evaluation.scoring import score
 from infra.evaluation.verdict import AgainstInt4, FidelityEvidence, GateSpec
-from infra.store import FolderStore
+from infra.store import Place, Store, open_store
 from tasks.asking import open_table
 from tasks.evalspecs import (
     AnswersRef,
@@ -41,7 +40,7 @@ def score_answers(
     table: TableRef,
     answers: tuple[AnswersRef, ...],
     asked: BenchmarksSpec,
-    store_root: Path,
+    place: Place,
 ) -> ScoredRef:
     """Count one model's answers to one benchmark, of all shards.
 
@@ -50,7 +49,7 @@ def score_answers(
         MissingPredictionsError: A question has no answer.
         ForeignPredictionsError: An answer belongs to no question.
     """
-    store = FolderStore(store_root)
+    store = open_store(place)
     told = read_lines([store.open(each.ref) for each in answers])
     scored = score(
         open_table(table, images=False, limit=asked.limit),
@@ -77,19 +76,19 @@ def judge_variant(
     candidate: tuple[ScoredRef, ...],
     evidence: FidelityEvidence | None,
     gate: GateSpec,
-    store_root: Path,
+    place: Place,
 ) -> Judged:
     """Put a variant's scores beside the 16-bit model's, and say whether it may be released.
 
     Raises:
         ComparisonError: They are not of the same benchmarks, rows and rules.
     """
-    store = FolderStore(store_root)
+    store = open_store(place)
     comparison = compare(read_scores(store, baseline), read_scores(store, candidate))
     return Judged(comparison=comparison, verdict=judge(comparison, evidence, gate))
 
 
-def read_scores(store: FolderStore, refs: Iterable[ScoredRef]) -> Mapping[str, Scored]:
+def read_scores(store: Store, refs: Iterable[ScoredRef]) -> Mapping[str, Scored]:
     """Return stored scores by benchmark."""
     return {
         each.benchmark: Scored.model_validate_json(store.open(each.ref).read_bytes())

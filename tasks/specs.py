@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from infra.models.source import ModelSource
-from infra.store import ArtifactRef
+from infra.store import ArtifactRef, Place
 
 Format = Literal["auto_round", "auto_gptq"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -52,6 +52,12 @@ class QuantizationSpec(Spec):
         ge=1,
         description="Runs of blocks that are quantized independently; 1 is the sequential method.",
     )
+    seam: int = Field(
+        default=0,
+        ge=0,
+        description="Steps that re-tune each block behind the first segment when all are done, "
+        "with what the quantized blocks before it really give; 0: none.",
+    )
     holdout: int = Field(
         default=32,
         ge=1,
@@ -73,6 +79,21 @@ class ComputeSpec(Spec):
     )
     threads: int | None = Field(
         default=None, ge=1, description="CPU threads of torch.  None: torch decides."
+    )
+
+
+class WorkersSpec(Spec):
+    """Who does the heavy work: this process, or the workers of a pool, one for each GPU."""
+
+    pool: Name | None = Field(
+        default=None,
+        description="Work pool whose workers quantize segments and answer benchmarks; nothing: "
+        "this process does.",
+    )
+    resubmits: int = Field(
+        default=3,
+        ge=0,
+        description="How often a piece of work is handed out again whose worker was lost.",
     )
 
 
@@ -135,7 +156,7 @@ class SegmentPlan(Spec):
     first_block: int = Field(ge=0, description="First block, from 0.")
     end_block: int = Field(ge=1, description="One past the last block.")
     blocks: int = Field(ge=1, description="Blocks of the whole model, for display.")
-    store_root: Path = Field(description="Root of the artifact store.")
+    place: Place = Field(description="Where work is kept, and found again.")
 
     @property
     def title(self) -> str:

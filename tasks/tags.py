@@ -1,6 +1,5 @@
 """Look at the tags of watched repositories, and announce each that asks for a release, once."""
 
-from pathlib import Path
 from typing import Literal
 
 from prefect import task
@@ -9,7 +8,7 @@ from pydantic import Field
 
 from infra.errors import TriggerMovedError, UnknownRepositoryError
 from infra.publishing.hub import Hub, endpoint_of, open_hub
-from infra.store import FolderStore
+from infra.store import Place, open_store
 from infra.triggers.key import TagKey
 from infra.triggers.ledger import Ledger
 from infra.triggers.looking import look
@@ -42,7 +41,7 @@ def scope_of(watched: Watched) -> str:
     return endpoint_of(watched.endpoint)
 
 
-def look_and_announce(watched: Watched, store_root: Path) -> Looked:
+def look_and_announce(watched: Watched, place: Place) -> Looked:
     """Read a repository's tags from its Hub, and announce what was not announced before.
 
     Announcing comes before the record of it: a crash in between announces again, under the same
@@ -53,7 +52,7 @@ def look_and_announce(watched: Watched, store_root: Path) -> Looked:
         PrefectHTTPStatusError: Prefect's server refuses an event.
     """
     hub = open_hub(watched.endpoint, credentials.token(watched.token, required=False))
-    ledger = Ledger(FolderStore(store_root), scope_of(watched))
+    ledger = Ledger(open_store(place), scope_of(watched))
     tags = _tags(hub, watched)
     seen = look(watched.repo_id, tags, TagPattern.parse(watched.pattern), ledger)
     for key in seen.new:
@@ -86,9 +85,9 @@ def _tags(hub: Hub, watched: Watched) -> dict[str, str]:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def look_for_tags(watched: Watched, store_root: Path) -> Looked:
+def look_for_tags(watched: Watched, place: Place) -> Looked:
     """Run `look_and_announce` as a step, again where the network fails."""
-    return look_and_announce(watched, store_root)
+    return look_and_announce(watched, place)
 
 
 @task(
@@ -99,7 +98,7 @@ def look_for_tags(watched: Watched, store_root: Path) -> Looked:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def confirm_tag(watched: Watched, key: TagKey, store_root: Path) -> None:
+def confirm_tag(watched: Watched, key: TagKey, place: Place) -> None:
     """Require that the tag is where it was announced to be, and has been all the time.
 
     Raises:
@@ -108,11 +107,11 @@ def confirm_tag(watched: Watched, key: TagKey, store_root: Path) -> None:
     """
     hub = open_hub(watched.endpoint, credentials.token(watched.token, required=False))
     now = hub.refs(key.repo_id).tags.get(key.tag)
-    first = Ledger(FolderStore(store_root), scope_of(watched)).first_commit(key)
+    first = Ledger(open_store(place), scope_of(watched)).first_commit(key)
     if now == first == key.commit:
         return
-    place = "gone" if now is None else f"at {now[:7]}"
+    where = "gone" if now is None else f"at {now[:7]}"
     raise TriggerMovedError(
-        f"The release of {key.words} is refused: the tag is {place} now, and was at {first[:7]} "
+        f"The release of {key.words} is refused: the tag is {where} now, and was at {first[:7]} "
         "when it was first seen. Set a new tag on the commit that is meant."
     )

@@ -26,7 +26,7 @@ from infra.calibration.sample import Sample
 from infra.checkpoints import CheckpointReport, inspect
 from infra.models.loading import keys_of, load, logits_of
 from infra.models.source import ModelSource
-from infra.store import FolderStore
+from infra.store import Place, open_store
 from quantcore.activations import Budget
 from quantcore.grid import IntGrid
 from tasks.codes import read_codes
@@ -57,7 +57,7 @@ def verify_export(
     quantization: QuantizationSpec,
     result: ExportResult,
     compute: ComputeSpec,
-    store_root: Path,
+    place: Place,
 ) -> VerifyReport:
     """Check every exported folder of a variant against the stored codes.
 
@@ -65,7 +65,7 @@ def verify_export(
         InfraError: A folder cannot be read at all.
     """
     started = time.perf_counter()
-    store, grid = FolderStore(store_root), grid_of(quantization)
+    store, grid = open_store(place), grid_of(quantization)
     codes_of = _stored({record.block: store.open(record.ref) for record in records})
     with torch_threads(compute.threads), tempfile.TemporaryDirectory() as scratch:
         budget = budget_of(compute, Path(scratch), chains=1)

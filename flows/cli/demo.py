@@ -16,6 +16,7 @@ from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from infra.files import explaining
+from infra.store import open_store
 
 ROWS, HELD_OUT_ROWS = 256, 64
 QUESTIONS = BenchmarkSizes(circular_groups=100, science=300, reading=200, presence=400)
@@ -57,7 +58,7 @@ def run(session: Session, overrides: Sequence[str], *, fresh: bool) -> Exit:
     recipe = recipefile.load("demo", (*_places(folder), *_version(overrides), *overrides))
     write_data(folder / "data")
     result = execute.execute(recipe, session)
-    execute.show(recipe, result, execute.store_of(session))
+    execute.show(recipe, result, open_store(recipe.at(session.workspace)))
     console = Console(soft_wrap=True, highlight=False)
     size = (MODEL_DIR / "model.safetensors").stat().st_size
     console.print(f"The 16-bit weights take {size / (1 << 20):.1f} MiB.\n", markup=False)

@@ -24,7 +24,7 @@ from infra.evaluation.rules import rule_set
 from infra.evaluation.spreadsheet import write_spreadsheet
 from infra.evaluation.tables import TASK
 from infra.files import make_folder, write_atomically
-from infra.store import FolderStore
+from infra.store import Place, Store, open_store
 from tasks.evalspecs import BenchmarksSpec
 from tasks.score import read_scores
 from tasks.specs import ComputeSpec
@@ -60,9 +60,9 @@ def run(asked: Asked, session: Session) -> Exit:
         InfraError: A model, a benchmark or the disk refuses.
     """
     wanted = request(asked, session.workspace.absolute())
-    with connected(session) as store_root:
-        evaluation = evaluate_checkpoints(wanted, store_root)
-    store = FolderStore(store_root)
+    with connected(session) as workspace:
+        evaluation = evaluate_checkpoints(wanted, workspace)
+    store = open_store(Place.of(workspace, wanted.store))
     judging.show_evaluation(
         evaluation, wanted.name, store, Console(soft_wrap=True, highlight=False)
     )
@@ -74,7 +74,7 @@ def run(asked: Asked, session: Session) -> Exit:
     return VERDICTS.get(evaluation.worst, Exit.OK)
 
 
-def _write_spreadsheets(folder: Path, evaluation: Evaluation, store: FolderStore) -> None:
+def _write_spreadsheets(folder: Path, evaluation: Evaluation, store: Store) -> None:
     """Write each model's answers as VLMEvalKit names and reads them."""
     make_folder(folder)
     for model in evaluation.models:

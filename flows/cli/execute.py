@@ -17,7 +17,7 @@ from flows.recipe import Recipe
 from flows.results import RunResult
 from infra.evaluation.verdict import Outcome
 from infra.publishing.published import Published
-from infra.store import FolderStore
+from infra.store import Store, open_store
 
 VERDICTS: Mapping[Outcome | None, Exit] = {"fail": Exit.REFUSED, "hold": Exit.HELD}
 
@@ -25,7 +25,7 @@ VERDICTS: Mapping[Outcome | None, Exit] = {"fail": Exit.REFUSED, "hold": Exit.HE
 def run_recipe(recipe: Recipe, session: Session) -> Exit:
     """Carry out ``recipe`` and print what came of it."""
     result = execute(recipe, session)
-    show(recipe, result, store_of(session))
+    show(recipe, result, open_store(recipe.at(session.workspace)))
     return exit_of(result)
 
 
@@ -44,15 +44,15 @@ def execute(recipe: Recipe, session: Session) -> RunResult:
         InfraError: The model, the data or the disk refuses.
         QuantcoreError: The weights or the grid refuse.
     """
-    with connected(session) as store_root:
-        result = quantize_model(recipe, store_root, approve_hold=session.approve_hold)
+    with connected(session) as workspace:
+        result = quantize_model(recipe, workspace, approve_hold=session.approve_hold)
     assert isinstance(result, RunResult)  # noqa: S101 -- a state's data is what a call returns
     return result
 
 
 @contextlib.contextmanager
 def connected(session: Session) -> Iterator[Path]:
-    """Run something with a server and its progress on standard error; yield the store's root.
+    """Run something with a server and its progress on standard error; yield the workspace.
 
     Raises:
         ServerError: The server cannot be started or reached.
@@ -69,7 +69,7 @@ def connected(session: Session) -> Iterator[Path]:
             f"Prefect server {connection.how}: {connection.ui_url}", highlight=False, soft_wrap=True
         )
         try:
-            yield workspace / "store"
+            yield workspace
         finally:
             if not session.keep_server:
                 hub_server.stop(workspace)
@@ -91,12 +91,7 @@ def show_published(published: Published, console: Console) -> None:
         )
 
 
-def store_of(session: Session) -> FolderStore:
-    """Return the artifact store of a command."""
-    return FolderStore(session.workspace.absolute() / "store")
-
-
-def show(recipe: Recipe, result: RunResult, store: FolderStore) -> None:
+def show(recipe: Recipe, result: RunResult, store: Store) -> None:
     """Print the table of variants and the folders to standard output."""
     console = Console(soft_wrap=True)
     table = Table(title=f"{recipe.name}: {recipe.model.source}", title_justify="left")

@@ -8,12 +8,10 @@ from rich.table import Table
 from flows import verdict_report
 from flows.results import Evaluation
 from infra.evaluation.tables import ResultsTable
-from infra.store import FolderStore
+from infra.store import Store
 
 
-def show_evaluation(
-    evaluation: Evaluation, name: str, store: FolderStore, console: Console
-) -> None:
+def show_evaluation(evaluation: Evaluation, name: str, store: Store, console: Console) -> None:
     """Print the table of the card, fidelity, and the verdicts with their reasons."""
     table = verdict_report.results_table(evaluation, store)
     if table is not None:

@@ -29,7 +29,7 @@ def tag(
     def command() -> Exit:
         from flows.cli import releasing
 
-        return releasing.tag(repo, revision, name, releasing.Place(endpoint, token_from))
+        return releasing.tag(repo, revision, name, releasing.HubAccess(endpoint, token_from))
 
     raise typer.Exit(finish(command, verbose=verbose))
 
@@ -74,7 +74,7 @@ def rollback(
     def command() -> Exit:
         from flows.cli import releasing
 
-        return releasing.rollback(repo, to, releasing.Place(endpoint, token_from), branch)
+        return releasing.rollback(repo, to, releasing.HubAccess(endpoint, token_from), branch)
 
     raise typer.Exit(finish(command, verbose=verbose))
 

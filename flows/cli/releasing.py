@@ -7,7 +7,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from flows import listening, recipefile
-from flows.cli.execute import connected, show_published, store_of
+from flows.cli.execute import connected, show_published
 from flows.cli.exits import Exit
 from flows.cli.session import Session
 from flows.errors import RecipeError
@@ -24,35 +24,35 @@ from tasks.push import RollbackRequest, rollback_release
 OUTCOMES = {"published": Exit.OK, "held": Exit.HELD, "refused": Exit.REFUSED}
 
 
-class Place(NamedTuple):
+class HubAccess(NamedTuple):
     """Which Hub a command speaks to, and by whose right."""
 
     endpoint: str | None
     token: str
 
 
-def tag(repo_id: str, revision: str, name: str, place: Place) -> Exit:
+def tag(repo_id: str, revision: str, name: str, access: HubAccess) -> Exit:
     """Set a tag, which never moves: setting it again on the same commit changes nothing.
 
     Raises:
         PublishError: The Hub refuses, or the tag is on another commit.
         UnknownRevisionError: The repository has no such revision.
     """
-    hub = open_hub(place.endpoint, credentials.token(place.token))
+    hub = open_hub(access.endpoint, credentials.token(access.token))
     commit = hub.resolve(repo_id, revision)
     create_tag(hub, repo_id, name, commit)
     _console().print(f"{name} of {repo_id} is at {commit}.", markup=False)
     return Exit.OK
 
 
-def rollback(repo_id: str, to: str, place: Place, branch: str) -> Exit:
+def rollback(repo_id: str, to: str, access: HubAccess, branch: str) -> Exit:
     """Make a branch what a release was, in one commit and without uploading anything.
 
     Raises:
         PublishError: The Hub refuses, or there is no such release.
     """
     request = RollbackRequest(
-        endpoint=place.endpoint, repo_id=repo_id, to=to, branch=branch, token=place.token
+        endpoint=access.endpoint, repo_id=repo_id, to=to, branch=branch, token=access.token
     )
     rolled = rollback_release.fn(request)
     _console().print(
@@ -78,15 +78,15 @@ def release(asked: Asked, session: Session) -> Exit:
         InfraError: The tag, the model, the data, the Hub or the disk refuses.
     """
     name = _absolute(asked.recipe)
-    answer = _watched(answers([name], store_of(session).root), asked)
+    answer = _watched(answers([name], session.workspace.absolute()), asked)
     commit = _commit(answer, asked.tag)
-    with connected(session) as store_root:
+    with connected(session) as workspace:
         result = release_tag(
             answer.watched.repo_id,
             asked.tag,
             commit,
             (name,),
-            store_root,
+            workspace,
             approve_hold=session.approve_hold,
         )
     assert isinstance(result, ReleaseResult)  # noqa: S101 -- a state's data is what a call returns
@@ -101,12 +101,11 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
         FlowError: A recipe is wrong, a port is taken, or the server refuses.
     """
     names = [_absolute(each) for each in recipes]
-    known = answers(names, store_of(session).root)
-    workspace = session.workspace.absolute()
+    known = answers(names, session.workspace.absolute())
     console = _console()
-    with connected(session) as store_root:
+    with connected(session) as workspace:
         secret = listening.webhook_secret(workspace)
-        with listening.receiving(address, secret, known, store_root) as at:
+        with listening.receiving(address, secret, known) as at:
             for repo_id, each in known.items():
                 console.print(
                     f"Watching {repo_id} ({each.watched.kind}) for {each.watched.pattern}: "
@@ -119,7 +118,7 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
                 else listening.secret_file(workspace)
             )
             console.print(f"Webhooks: POST {at.url}, secret in {where}.", markup=False)
-            listening.listen(names, store_root)
+            listening.listen(names, workspace)
     return Exit.OK
 
 

@@ -90,18 +90,18 @@ def unsure(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Recipe
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the root of a store that the runs of a recipe share."""
-    return tmp_path_factory.mktemp("store")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace that the runs of a recipe share."""
+    return tmp_path_factory.mktemp("workspace")
 
 
 def test_a_held_recipe_ends_as_held_and_the_same_command_with_an_approval_goes_on(
-    unsure: Recipe, store: Path
+    unsure: Recipe, workspace: Path
 ) -> None:
     """From what is in the store; nothing is computed a second time."""
-    held = quantize_model(unsure, store)
+    held = quantize_model(unsure, workspace)
     state = pages.latest_run("unsure").state
-    approved = quantize_model(unsure, store, approve_hold=True)
+    approved = quantize_model(unsure, workspace, approve_hold=True)
     assert state is not None
     assert isinstance(held, RunResult)
     assert isinstance(approved, RunResult)
@@ -115,11 +115,11 @@ def test_a_held_recipe_ends_as_held_and_the_same_command_with_an_approval_goes_o
 
 
 def test_a_recipe_may_wait_for_a_person(
-    unsure: Recipe, store: Path, pool: ThreadPoolExecutor
+    unsure: Recipe, workspace: Path, pool: ThreadPoolExecutor
 ) -> None:
     """The run pauses on its page, which shows the reasons, and goes on when it is approved."""
     gate = unsure.gate.model_copy(update={"hold_minutes": 10})
-    run = functools.partial(quantize_model, unsure.model_copy(update={"gate": gate}), store)
+    run = functools.partial(quantize_model, unsure.model_copy(update={"gate": gate}), workspace)
     result = pool.submit(contextvars.copy_context().run, run)
     paused = pages.wait_until_paused("unsure")
     pages.resume(paused, {"approve": True, "name": "Ada", "reason": "A look by eye."})

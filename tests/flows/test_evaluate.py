@@ -34,7 +34,7 @@ class Examined(NamedTuple):
 
     recipe: Recipe
     result: RunResult
-    store: Path
+    root: Path
     tables: Path
 
     @property
@@ -64,9 +64,9 @@ def coarse(tmp_path_factory: pytest.TempPathFactory, prefect_api_url: str) -> Ex
     }
     recipe = recipefile.check(content, "a test")
     with temporary_settings({"api.url": prefect_api_url, "flows.heartbeat_frequency": None}):
-        result = quantize_model(recipe, root / "store")
+        result = quantize_model(recipe, root)
     assert isinstance(result, RunResult)
-    return Examined(recipe, result, root / "store", root / "tables")
+    return Examined(recipe, result, root, root / "tables")
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def finer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def examine(
     tables: Path,
-    store: Path,
+    workspace: Path,
     checkpoint: Path,
     *,
     baseline: str | None = DEMO_MODEL,
@@ -91,7 +91,7 @@ def examine(
         asked=BenchmarksSpec(source=str(tables), **ASKED | asked),
         compute=ON_CPU,
     )
-    return evaluate_checkpoints(request, store)
+    return evaluate_checkpoints(request, workspace)
 
 
 def computed(evaluation: Evaluation) -> dict[str, int]:
@@ -126,7 +126,7 @@ def test_the_run_ends_in_a_state_that_says_refused(coarse: Examined) -> None:
 
 def test_the_16_bit_model_against_itself_passes(coarse: Examined) -> None:
     """A control: no difference, no flips, no divergence; and no answer is computed for it."""
-    itself = examine(coarse.tables, coarse.store, MODEL_DIR)
+    itself = examine(coarse.tables, coarse.root, MODEL_DIR)
     (variant,) = itself.variants
     assert variant.judged is not None
     assert variant.fidelity is not None
@@ -178,7 +178,9 @@ def test_the_folder_of_the_results_has_all_of_it_as_json(coarse: Examined) -> No
     data = (coarse.folder / "evaluation.json").read_bytes()
     told = EvaluationDocument.model_validate_json(data)
 
-    assert data == as_json(document(coarse.evaluation, "16bits", FolderStore(coarse.store)))
+    assert data == as_json(
+        document(coarse.evaluation, "16bits", FolderStore(coarse.root / "store"))
+    )
     assert [model.name for model in told.models] == ["16bits", "rtn"]
     assert {name: len(one.rows) for name, one in told.models[0].benchmarks.items()} == {
         table.benchmark: table.questions for table in told.tables
@@ -192,7 +194,7 @@ def test_the_same_request_again_answers_nothing_and_replaces_files_whole(coarse:
     """Who reads the old file while the new one is written reads all of the old one."""
     path = coarse.folder / "evaluation.json"
     with path.open("rb") as being_read:
-        again = quantize_model(coarse.recipe, coarse.store)
+        again = quantize_model(coarse.recipe, coarse.root)
         before = being_read.read()
         replaced = path.stat().st_ino != Path(f"/proc/self/fd/{being_read.fileno()}").stat().st_ino
     assert isinstance(again, RunResult)
@@ -206,7 +208,7 @@ def test_the_same_request_again_answers_nothing_and_replaces_files_whole(coarse:
 def test_a_second_checkpoint_leaves_the_16_bit_answers_alone(coarse: Examined, finer: Path) -> None:
     """They are found by digest, also where fewer questions are asked than before."""
     second = examine(
-        coarse.tables, coarse.store, finer, names=(SCIENCE,), limit=6, fidelity_prompts=0
+        coarse.tables, coarse.root, finer, names=(SCIENCE,), limit=6, fidelity_prompts=0
     )
     (variant,) = second.variants
     assert variant.judged is not None
@@ -220,7 +222,7 @@ def test_other_rules_are_a_matter_of_counting(coarse: Examined) -> None:
     """No model is asked again; the numbers are of the rules that are named."""
     (folder,) = coarse.result.variants[0].export.folders.values()
     rules = "vlmevalkit-e8e78f05"
-    later = examine(coarse.tables, coarse.store, folder, rules=rules, fidelity_prompts=0)
+    later = examine(coarse.tables, coarse.root, folder, rules=rules, fidelity_prompts=0)
     (variant,) = later.variants
     assert variant.judged is not None
 
@@ -231,12 +233,12 @@ def test_other_rules_are_a_matter_of_counting(coarse: Examined) -> None:
 def test_shards_change_nothing_but_the_tasks(coarse: Examined, tmp_path: Path) -> None:
     """Cut by image and answered side by side, by a store that has nothing yet."""
     few = {"names": (CIRCULAR, "POPE"), "limit": 4, "fidelity_prompts": 4}
-    whole = examine(coarse.tables, coarse.store, MODEL_DIR, baseline=None, **few)
+    whole = examine(coarse.tables, coarse.root, MODEL_DIR, baseline=None, **few)
     cut = examine(coarse.tables, tmp_path, MODEL_DIR, baseline=None, shards=3, parallel=3, **few)
     steps = [task.name for task in pages.tasks_of(pages.latest_run("a test: evaluate under-test"))]
 
-    assert document(cut, None, FolderStore(tmp_path)) == document(
-        whole, None, FolderStore(coarse.store)
+    assert document(cut, None, FolderStore(tmp_path / "store")) == document(
+        whole, None, FolderStore(coarse.root / "store")
     )
     assert sum(computed(cut).values()) == sum(scores.rows for scores in cut.models[0].scores)
     assert {f"under-test: answer the benchmarks, part {part} of 3" for part in (1, 2, 3)} <= {
@@ -247,7 +249,7 @@ def test_shards_change_nothing_but_the_tasks(coarse: Examined, tmp_path: Path) -
 def test_without_a_16_bit_model_there_are_scores_and_no_verdict(coarse: Examined) -> None:
     """Nothing is compared, and nothing is said of fidelity."""
     (folder,) = coarse.result.variants[0].export.folders.values()
-    alone = examine(coarse.tables, coarse.store, folder, baseline=None)
+    alone = examine(coarse.tables, coarse.root, folder, baseline=None)
     artifacts = pages.artifacts_of(pages.latest_run("a test: evaluate under-test"))
 
     assert [(one.name, one.fidelity, one.judged) for one in alone.variants] == [

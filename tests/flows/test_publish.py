@@ -68,7 +68,7 @@ def recipe_for(model: Path, data: Path, root: Path, hub: LocalHub, **publish: An
 
 def run(recipe: Recipe, root: Path) -> RunResult:
     """Run a recipe to its end."""
-    result = quantize_model(recipe, root / "store")
+    result = quantize_model(recipe, root)
     assert not isinstance(result, State)
     return result
 

@@ -20,9 +20,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the root of a store that the tests of this file share."""
-    return tmp_path_factory.mktemp("store")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a workspace that the tests of this file share."""
+    return tmp_path_factory.mktemp("workspace")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -35,14 +35,14 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def first(tiny_model: Path, data: Path, store: Path, tmp_path_factory: pytest.TempPathFactory,
+def first(tiny_model: Path, data: Path, workspace: Path, tmp_path_factory: pytest.TempPathFactory,
           prefect_api_url: str) -> tuple[RunResult, Path]:  # fmt: skip
     """Return what the first run gave, and its output folder."""
     from prefect.settings import temporary_settings  # noqa: PLC0415 -- before the settings of a test
 
     out = tmp_path_factory.mktemp("out")
     with temporary_settings({"api.url": prefect_api_url, "flows.heartbeat_frequency": None}):
-        return quantize_model(small_recipe(tiny_model, data, out), store), out
+        return quantize_model(small_recipe(tiny_model, data, out), workspace), out
 
 
 def test_each_variant_is_written_in_both_formats_and_verified(
@@ -96,12 +96,12 @@ def test_the_page_of_the_run_shows_progress_blocks_and_summary(
 
 
 def test_the_same_request_again_changes_nothing(
-    first: tuple[RunResult, Path], tiny_model: Path, data: Path, store: Path
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, workspace: Path
 ) -> None:
     """Finished blocks come from the store, finished exports are verified and kept."""
     result, out = first
     before = digests(out)
-    again = quantize_model(small_recipe(tiny_model, data, out), store)
+    again = quantize_model(small_recipe(tiny_model, data, out), workspace)
 
     assert digests(out) == before
     assert all(block.reused for variant in again.variants for block in variant.blocks)
@@ -113,40 +113,42 @@ def test_another_folder_and_an_empty_store_give_the_same_bytes(
 ) -> None:
     """The same recipe is the same checkpoint, wherever it is made."""
     _, out = first
-    quantize_model(small_recipe(tiny_model, data, tmp_path / "out"), tmp_path / "store")
+    quantize_model(small_recipe(tiny_model, data, tmp_path / "out"), tmp_path)
 
     assert digests(tmp_path / "out") == digests(out)
 
 
 def test_another_request_for_the_same_folder_is_refused_at_once(
-    first: tuple[RunResult, Path], tiny_model: Path, data: Path, store: Path
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, workspace: Path
 ) -> None:
     """Nothing overwrites a checkpoint."""
     _, out = first
     recipe = small_recipe(tiny_model, data, out, quantization={"iters": 3, "batch_size": 2})
     with pytest.raises(OutputExistsError, match="exists already"):
-        quantize_model(recipe, store)
+        quantize_model(recipe, workspace)
 
 
-def test_segments_cut_the_model(tiny_model: Path, data: Path, store: Path, tmp_path: Path) -> None:
+def test_segments_cut_the_model(
+    tiny_model: Path, data: Path, workspace: Path, tmp_path: Path
+) -> None:
     """Each segment is a run of its own, and all blocks end up in one checkpoint."""
     how = {"iters": 1, "batch_size": 2, "segments": 2}
     recipe = small_recipe(tiny_model, data, tmp_path, quantization=how)
     only_text = recipe.model_copy(update={"calibration": recipe.calibration[:1]})
-    (variant,) = quantize_model(only_text, store).variants
+    (variant,) = quantize_model(only_text, workspace).variants
 
     assert [block.block for block in variant.blocks] == [0, 1]
     assert latest_run("texts: blocks 2 to 2 of 2").state_name == "Completed"
 
 
 def test_round_to_nearest_needs_neither_samples_nor_activations(
-    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+    tiny_model: Path, data: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """With iters 0 the calibration sets are not even opened."""
     recipe = small_recipe(
         tiny_model, data, tmp_path / "out", calibration=[], quantization={"iters": 0}
     )
-    (variant,) = quantize_model(recipe, store).variants
+    (variant,) = quantize_model(recipe, workspace).variants
 
     assert variant.name == "rtn"
     assert variant.verification.ok
@@ -154,21 +156,21 @@ def test_round_to_nearest_needs_neither_samples_nor_activations(
 
 
 def test_too_few_samples_end_the_run_before_any_block(
-    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+    tiny_model: Path, data: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """The error of the task is the error of the flow, and nothing is left in the output folder."""
     recipe = small_recipe(tiny_model, data, tmp_path / "out")
     greedy = recipe.calibration[0].model_copy(update={"nsamples": 5000})
     with pytest.raises(TooFewSamplesError, match="5000"):
-        quantize_model(recipe.model_copy(update={"calibration": (greedy,)}), store)
+        quantize_model(recipe.model_copy(update={"calibration": (greedy,)}), workspace)
 
     assert not (tmp_path / "out").exists()
 
 
 def test_more_segments_than_blocks_are_refused(
-    tiny_model: Path, data: Path, store: Path, tmp_path: Path
+    tiny_model: Path, data: Path, workspace: Path, tmp_path: Path
 ) -> None:
     """Before a sample is drawn."""
     recipe = small_recipe(tiny_model, data, tmp_path, quantization={"iters": 1, "segments": 3})
     with pytest.raises(RecipeError, match="the model has 2 blocks"):
-        quantize_model(recipe, store)
+        quantize_model(recipe, workspace)

@@ -43,9 +43,9 @@ class World(NamedTuple):
     candidate: str  # commit
 
     @property
-    def store(self) -> Path:
-        """The artifact store."""
-        return self.root / "store"
+    def claims(self) -> Path:
+        """Where claims on tags are held."""
+        return self.root / "store" / "claims"
 
     def tag(self, name: str, commit: str | None = None) -> TagKey:
         """Set a tag on the candidate; return what it is known by."""
@@ -55,7 +55,7 @@ class World(NamedTuple):
 
     def release(self, key: TagKey, **how: Any) -> ReleaseResult:
         """Release what a tag names."""
-        result = release_tag(key.repo_id, key.tag, key.commit, (self.recipe,), self.store, **how)
+        result = release_tag(key.repo_id, key.tag, key.commit, (self.recipe,), self.root, **how)
         assert not isinstance(result, State)
         return result
 
@@ -110,7 +110,7 @@ def world(
         patch.setattr(constants, "HF_HUB_OFFLINE", False)  # loopback is all that tests can reach
         path = write_recipe(root, tiny_model, hub)
         staged = recipefile.load(str(path), [f"publish.repo_id={STAGING}", "benchmarks=null"])
-        result = quantize_model(staged, root / "store")
+        result = quantize_model(staged, root)
         assert isinstance(result, RunResult)
         assert result.published is not None
         yield World(hub, root, str(path), result.published.main.commit)
@@ -161,7 +161,7 @@ def test_two_at_once_are_one(world: World) -> None:
     """While one process releases a tag, nobody else does."""
     key = world.tag("release/v3.0.0")
 
-    with claimed(world.store / "claims", key), pytest.raises(ReleaseUnderWayError):
+    with claimed(world.claims, key), pytest.raises(ReleaseUnderWayError):
         world.release(key)
     assert "v3.0.0" not in world.tags()
 
@@ -169,7 +169,7 @@ def test_two_at_once_are_one(world: World) -> None:
 def test_a_tag_that_has_moved_releases_nothing(world: World) -> None:
     """Whoever delivers the old commit is told where the tag is now."""
     key = world.tag("release/v4.0.0")
-    watch_tags((world.recipe,), world.store)
+    watch_tags((world.recipe,), world.root)
     api = world.hub.api()
     added = CommitOperationAdd("NOTES.md", b"another commit")
     other = api.create_commit(STAGING, [added], commit_message="notes", revision="auto_gptq").oid
@@ -180,8 +180,8 @@ def test_a_tag_that_has_moved_releases_nothing(world: World) -> None:
         world.release(key)
     with pytest.raises(TriggerMovedError, match=f"was at {key.commit[:7]} when it was first seen"):
         world.release(moved)
-    assert any("refused" in words for words in watch_tags((world.recipe,), world.store).refused)
-    assert watch_tags((world.recipe,), world.store).refused == ()
+    assert any("refused" in words for words in watch_tags((world.recipe,), world.root).refused)
+    assert watch_tags((world.recipe,), world.root).refused == ()
 
 
 def test_the_gate_stops_a_candidate_too(world: World, tiny_model: Path) -> None:
@@ -205,8 +205,8 @@ def test_the_gate_stops_a_candidate_too(world: World, tiny_model: Path) -> None:
 def test_looking_announces_each_tag_once(world: World) -> None:
     """Two looks, one event."""
     key = world.tag("release/v6.0.0")
-    first = watch_tags((world.recipe,), world.store).repositories[STAGING]
-    second = watch_tags((world.recipe,), world.store).repositories[STAGING]
+    first = watch_tags((world.recipe,), world.root).repositories[STAGING]
+    second = watch_tags((world.recipe,), world.root).repositories[STAGING]
 
     assert key in first.announced
     assert second.announced == ()
@@ -218,7 +218,7 @@ def test_a_staging_repository_may_not_be_there_yet(world: World, tiny_model: Pat
         world.root, tiny_model, world.hub, name="early", release={"staging": "acme/none"}
     )
 
-    assert watch_tags((str(early),), world.store).repositories["acme/none"].announced == ()
+    assert watch_tags((str(early),), world.root).repositories["acme/none"].announced == ()
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from infra.publishing.target import Target
 from tasks.push import PushRequest
 from tests.support.card import release_facts, source_facts
 from tests.support.local_hub import LocalHub
+from tests.support.places import place_at
 from tests.support.publishing import hub_of, write_export
 
 WRONG = "hf_WrongButRecognisable"
@@ -91,7 +92,7 @@ def orders(server: LocalHub, folder: Path, secrets: dict[str, str]) -> list[dict
             pictures={},
             signing_key=None,
             token=token,
-            store_root=folder / "store",
+            place=place_at(folder / "store"),
         )
         made.append({"request": request, "environment": environment})
     server.faults.add(Fault(match="acme/secret-6/commit/", mode="drop_upload", after=1))

@@ -11,6 +11,7 @@ from tasks.evalspecs import BenchmarksSpec, Subject, TableRef
 from tasks.specs import ComputeSpec
 from tasks.tables import find_benchmarks
 from tests.support.exports import write_export
+from tests.support.places import place_at
 
 ON_CPU = ComputeSpec(device="cpu", dtype="float32")
 SIZES = BenchmarkSizes(circular_groups=2, science=3, reading=3, presence=8)
@@ -54,5 +55,5 @@ def a_shard(model: Subject, tables: tuple[TableRef, ...], store: Path, **changes
         asked=asking(tables[0].path.parent, **changes),
         compute=ON_CPU,
         number=number,
-        store_root=store,
+        place=place_at(store),
     )

@@ -17,6 +17,7 @@ from tasks.specs import (
     QuantizationSpec,
     SegmentPlan,
 )
+from tests.support.places import place_at
 
 BLOCKS = 3
 LEARNED = QuantizationSpec(iters=4, batch_size=4, lr=0.02, group_size=64)
@@ -52,7 +53,7 @@ class World(NamedTuple):
             "first_block": 0,
             "end_block": BLOCKS,
             "blocks": BLOCKS,
-            "store_root": store,
+            "place": place_at(store),
         }
         return SegmentPlan(**asked | changes)
 
@@ -84,7 +85,7 @@ def exported(
         plan.quantization,
         ExportSpec(output_dir=out),
         {"variant": plan.variant} | dict(provenance or {}),
-        plan.store_root,
+        plan.place,
     )
 
 

@@ -36,7 +36,7 @@ def test_the_environments_secret_wins(tmp_path: Path) -> None:
     assert not listening.secret_file(tmp_path).exists()
 
 
-def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_named() -> None:
     """Before anything else is started."""
     with socket.socket() as other:
         other.bind((LOOPBACK, 0))
@@ -44,14 +44,14 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with (
             pytest.raises(ServerError, match=rf"127\.0\.0\.1:{port}: .* Give another --port"),
-            listening.receiving(Address(LOOPBACK, port), "s", {}, tmp_path),
+            listening.receiving(Address(LOOPBACK, port), "s", {}),
         ):
             pass
 
 
-def test_the_receiver_answers_while_it_runs_and_not_after(tmp_path: Path) -> None:
+def test_the_receiver_answers_while_it_runs_and_not_after() -> None:
     """It takes any free port on request, and leaves nothing behind."""
-    with listening.receiving(Address(LOOPBACK, 0), "s", {}, tmp_path) as at:
+    with listening.receiving(Address(LOOPBACK, 0), "s", {}) as at:
         health = f"http://{at.host}:{at.port}/health"
         with urllib.request.urlopen(health, timeout=30) as answer:
             assert json.load(answer) == {"ok": True}
@@ -67,7 +67,7 @@ def test_the_deployments_are_what_operators_look_for(tmp_path: Path) -> None:
         "release/on-tag",
         "watch-tags/every-5-minutes",
     )
-    told = {"recipes": ["r.yaml"], "store_root": str(tmp_path)}
+    told = {"recipes": ["r.yaml"], "workspace": str(tmp_path)}
     assert release.parameters == watch.parameters == told
     assert (release.concurrency_limit, watch.concurrency_limit) == (1, 1)
     assert (release.entrypoint, watch.entrypoint) == (

@@ -32,8 +32,10 @@ publish publish.branch publish.endpoint publish.gptq_branch publish.gptq_repo_id
 publish.repo_id publish.signing_key publish.tag publish.token
 quantization quantization.batch_size quantization.bits quantization.group_size
 quantization.holdout quantization.iters quantization.lr quantization.seed
-quantization.segments quantization.symmetric
+quantization.seam quantization.segments quantization.symmetric
 release release.pattern release.source release.staging
+store store.checksums store.endpoint store.region store.uri
+workers workers.pool workers.resubmits
 """.split()  # noqa: SIM905 -- one line a section
 
 CARD = ("MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE")

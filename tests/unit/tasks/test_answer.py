@@ -15,7 +15,7 @@ from infra.evaluation.answerlines import read_lines
 from infra.evaluation.engine import Answer
 from infra.evaluation.predictions import open_log
 from infra.evaluation.transformers_engine import TransformersEngine
-from infra.store import FolderStore
+from infra.store import FolderStore, open_store
 from tasks.answer import Shard, answer_benchmarks
 from tasks.asking import generation, open_table, requests
 from tasks.evalspecs import AnswersRef, TableRef
@@ -24,6 +24,7 @@ from tasks.subjects import open_subject
 from tests.support.asking import answers, open_whole
 from tests.support.examining import ON_CPU, a_shard, demo_tables, rounded, subject
 from tests.support.models import replaced, rewritten
+from tests.support.places import place_at
 from tests.support.runs import World
 
 WEIGHTS = "model.safetensors"
@@ -38,12 +39,12 @@ class Answered(NamedTuple):
 
     def again(self, root: Path, **changes: Any) -> Shard:
         """Return the same shard with copies of the store and of the model's folder."""
-        shutil.copytree(self.shard.store_root, root / "store")
+        shutil.copytree(self.shard.place.workspace, root / "store")
         shutil.copytree(self.shard.subject.source.path, root / "model")
         return self.shard.model_copy(
             update={
                 "subject": subject("again", root / "model"),
-                "store_root": root / "store",
+                "place": place_at(root / "store"),
                 **changes,
             }
         )
@@ -67,7 +68,7 @@ def answered(
 
 def said(shard: Shard, *parts: tuple[AnswersRef, ...]) -> Answers:
     """Return stored answers by benchmark."""
-    store = FolderStore(shard.store_root)
+    store = open_store(shard.place)
     refs = [ref for part in parts for ref in part]
     return {
         name: read_lines([store.open(ref.ref) for ref in refs if ref.benchmark == name])
@@ -100,7 +101,7 @@ def forget_finished(root: Path) -> None:
 
 def records(shard: Shard) -> dict[str, list[str]]:
     """Return the lines of all files of answers of a model."""
-    folder = shard.store_root / "answers" / shard.subject.source.digest
+    folder = shard.place.local / "answers" / shard.subject.source.digest
     return {path.name: path.read_text().splitlines() for path in sorted(folder.iterdir())}
 
 
@@ -169,7 +170,7 @@ def test_a_finished_shard_needs_no_model(answered: Answered, tmp_path: Path) -> 
     """It is taken from the store although neither weights nor answers on record are left."""
     shard = answered.again(tmp_path)
     (shard.subject.source.path / WEIGHTS).unlink()
-    shutil.rmtree(shard.store_root / "answers")
+    shutil.rmtree(shard.place.local / "answers")
 
     found = answer_benchmarks.fn(shard)
 
@@ -281,7 +282,7 @@ def test_new_weights_under_an_old_path_get_new_answers(answered: Answered, tmp_p
 def test_a_damaged_object_is_made_again_from_the_record(answered: Answered, tmp_path: Path) -> None:
     """No question is asked again, and the object is mended."""
     shard = answered.again(tmp_path)
-    store = FolderStore(shard.store_root)
+    store = open_store(shard.place)
     damaged = store.open(answered.refs[1].ref)
     damaged.chmod(0o644)
     damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
@@ -297,7 +298,7 @@ def test_a_damaged_object_is_made_again_from_the_record(answered: Answered, tmp_
 def test_a_lost_object_is_made_again(answered: Answered, tmp_path: Path) -> None:
     """And is found at once by whoever comes next, without the model."""
     shard = answered.again(tmp_path)
-    FolderStore(shard.store_root).open(answered.refs[0].ref).unlink()
+    open_store(shard.place).open(answered.refs[0].ref).unlink()
 
     answer_benchmarks.fn(shard)
     (shard.subject.source.path / WEIGHTS).unlink()
@@ -309,9 +310,9 @@ def test_a_lost_object_is_made_again(answered: Answered, tmp_path: Path) -> None
 def test_a_killed_task_goes_on_where_it_was(answered: Answered, tmp_path: Path, kept: int) -> None:
     """What is on record is not asked again, and the end is the same to the byte."""
     shard = answered.again(tmp_path)
-    forget_finished(shard.store_root)
+    forget_finished(shard.place.workspace)
     before = records(shard)
-    log = shard.store_root / "answers" / shard.subject.source.digest / "POPE-1-of-1.jsonl"
+    log = shard.place.local / "answers" / shard.subject.source.digest / "POPE-1-of-1.jsonl"
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:kept]) + lines[kept][:20])
 
@@ -378,7 +379,7 @@ def test_a_shard_may_have_nothing_to_ask(answered: Answered, tmp_path: Path) -> 
 
     counts = [refs[0].computed for refs in found]
     assert (sum(counts), counts.count(0) >= 4) == (8, True)
-    shard = answered.shard.model_copy(update={"store_root": tmp_path})
+    shard = answered.shard.model_copy(update={"place": place_at(tmp_path)})
     assert said(shard, *found)["POPE"] == said(answered.shard, answered.refs)["POPE"]
 
 
@@ -409,7 +410,7 @@ def test_a_second_run_neither_computes_nor_loads(answered: Answered, tmp_path: P
     in the middle, and finds no weights: it must not even look for them.
     """
     shard = answered.again(tmp_path)
-    shutil.rmtree(shard.store_root)
+    shutil.rmtree(shard.place.workspace)
     weights = shard.subject.source.path / WEIGHTS
     heard: list[AnswerEvent] = []
     refused: list[str] = []
@@ -438,14 +439,14 @@ def test_a_second_run_neither_computes_nor_loads(answered: Answered, tmp_path: P
 def test_the_record_is_free_again_after_an_error(answered: Answered, tmp_path: Path) -> None:
     """A run that could not load its model is in nobody's way."""
     shard = answered.again(tmp_path)
-    forget_finished(shard.store_root)
+    forget_finished(shard.place.workspace)
     weights = shard.subject.source.path / WEIGHTS
     weights.rename(weights.with_suffix(".away"))
     with pytest.raises(NoWeightsError):
         answer_benchmarks.fn(shard)
     weights.with_suffix(".away").rename(weights)
 
-    with open_log(shard.store_root / "answers" / shard.subject.source.digest, "POPE-1-of-1"):
+    with open_log(shard.place.local / "answers" / shard.subject.source.digest, "POPE-1-of-1"):
         pass
 
     assert computed(answer_benchmarks.fn(shard)) == [(0, t.questions) for t in shard.tables]
@@ -454,8 +455,8 @@ def test_the_record_is_free_again_after_an_error(answered: Answered, tmp_path: P
 def test_progress_is_told(answered: Answered, tmp_path: Path) -> None:
     """From nothing to everything, by model and benchmark; what was on record is told apart."""
     shard = answered.again(tmp_path)
-    forget_finished(shard.store_root)
-    log = shard.store_root / "answers" / shard.subject.source.digest / "POPE-1-of-1.jsonl"
+    forget_finished(shard.place.workspace)
+    log = shard.place.local / "answers" / shard.subject.source.digest / "POPE-1-of-1.jsonl"
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:3]))
     heard: list[AnswerEvent] = []
 

@@ -35,6 +35,7 @@ from tasks.specs import CalibrationRef, ExportSpec, QuantizationSpec, SegmentPla
 from tasks.tables import find_benchmarks
 from tests.support.examining import NAMES, ON_CPU, subject
 from tests.support.exports import write_export
+from tests.support.places import place_at
 from tests.support.runs import quantized
 
 FEW = BenchmarkSizes(circular_groups=10, science=10, reading=10, presence=40)
@@ -63,7 +64,7 @@ class Court(NamedTuple):
                 answers=before,
                 asked=self.asked,
                 compute=ON_CPU,
-                store_root=self.store,
+                place=place_at(self.store),
             )
         ).values()
         evidence = evidence_of(report, round_to_nearest=round_to_nearest)
@@ -77,7 +78,7 @@ class Court(NamedTuple):
             asked=self.asked,
             compute=ON_CPU,
             number=0,
-            store_root=self.store,
+            place=place_at(self.store),
         )
         return answer_benchmarks.fn(shard)
 
@@ -174,11 +175,11 @@ def test_four_bits_that_were_learned_pass(court: Court, tmp_path: Path) -> None:
         first_block=0,
         end_block=6,
         blocks=6,
-        store_root=tmp_path / "store",
+        place=place_at(tmp_path / "store"),
     )
     export = ExportSpec(formats=("auto_round",), output_dir=tmp_path / "out")
     made = export_checkpoint.fn(
-        source, quantized(plan), LEARNED, export, {"variant": "llava"}, plan.store_root
+        source, quantized(plan), LEARNED, export, {"variant": "llava"}, plan.place
     )
 
     trial = court.judge(subject("llava", made.folders["auto_round"]))

@@ -15,6 +15,7 @@ from tasks.evalspecs import (
     Subject,
 )
 from tests.support.examining import ON_CPU
+from tests.support.places import place_at
 
 SOURCE = ModelSource(path=Path("/models/m"), digest="d" * 64)
 
@@ -28,7 +29,7 @@ def a_plan(baseline: str | None, *candidates: str) -> EvaluationPlan:
         asked=None,
         text=None,
         compute=ON_CPU,
-        store_root=Path("store"),
+        place=place_at(Path("store")),
     )
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infra.errors import CorruptArtifactError, OutputExistsError
 from infra.models.source import resolve
-from infra.store import FolderStore
+from infra.store import open_store
 from quantcore.errors import PackingError
 from tasks.codes import read_one
 from tasks.export import export_checkpoint
@@ -56,9 +56,7 @@ def test_a_missing_format_is_written_as_if_both_were(world: World, tmp_path: Pat
         shutil.rmtree(tmp_path / "out" / kind)
         export = ExportSpec(output_dir=tmp_path / "out", formats=(kind,))
 
-        export_checkpoint.fn(
-            plan.source, records, NEAREST, export, {"variant": "test"}, plan.store_root
-        )
+        export_checkpoint.fn(plan.source, records, NEAREST, export, {"variant": "test"}, plan.place)
 
         assert files_of(tmp_path / "out") == whole
 
@@ -96,7 +94,7 @@ def test_what_is_packed_are_the_stored_codes(world: World, tmp_path: Path) -> No
     records = quantized(plan)
     result = exported(plan, records, tmp_path / "out")
     tensors = open_export(result.folders["auto_round"])
-    paths = [FolderStore(plan.store_root).open(record.ref) for record in records]
+    paths = [open_store(plan.place).open(record.ref) for record in records]
 
     assert len(tensors.modules) == 7 * len(records)
     for module in tensors.modules:
@@ -132,7 +130,7 @@ def test_damaged_codes_are_never_exported(world: World, tmp_path: Path) -> None:
     """The store's digest stands between a flipped bit and a release."""
     plan = world.plan(tmp_path / "store", quantization=NEAREST)
     records = quantized(plan)
-    path = FolderStore(plan.store_root).open(records[1].ref)
+    path = open_store(plan.place).open(records[1].ref)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.unlink()
@@ -167,7 +165,7 @@ def test_one_format_alone(world: World, tmp_path: Path) -> None:
     only = ExportSpec(output_dir=tmp_path / "out", formats=("auto_gptq",))
 
     result = export_checkpoint.fn(
-        plan.source, quantized(plan), NEAREST, only, {"variant": "test"}, plan.store_root
+        plan.source, quantized(plan), NEAREST, only, {"variant": "test"}, plan.place
     )
 
     assert list(result.folders) == ["auto_gptq"]

@@ -31,6 +31,7 @@ from tasks.readings import answer_readings
 from tests.support.calibration import a_spec, write_documents
 from tests.support.examining import ON_CPU, a_shard, asking, demo_tables, rounded, subject
 from tests.support.models import replaced, rewritten
+from tests.support.places import place_at
 from tests.support.runs import BLOCKS, World
 
 WIDTHS = {"two": (2, 32), "four": (4, 32), "wide": (4, 64), "eight": (8, 32)}
@@ -56,7 +57,7 @@ class Setting(NamedTuple):
             "candidates": tuple(Subject(name=n, source=known[n].source) for n in names),
             "text": self.text,
             "compute": ON_CPU,
-            "store_root": self.store,
+            "place": place_at(self.store),
         }
         return FidelityPlan(**asked | changes)
 

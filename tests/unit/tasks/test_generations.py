@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from infra.evaluation.engine import Generation, Request
-from infra.store import FolderStore
+from infra.store import FolderStore, open_store
 from tasks.asking import open_table
 from tasks.generations import GenerationRequest, Generations, sample_generations
 from tasks.subjects import open_subject
 from tests.support.examining import NAMES, ON_CPU, asking, demo_tables, rounded, subject
+from tests.support.places import place_at
 from tests.support.runs import World
 
 
@@ -26,7 +27,7 @@ def request_(world: World, tmp_path_factory: pytest.TempPathFactory) -> Generati
         asked=asking(root / "tables"),
         max_new_tokens=4,
         compute=ON_CPU,
-        store_root=root / "store",
+        place=place_at(root / "store"),
     )
 
 
@@ -51,7 +52,7 @@ def test_the_answers_are_those_of_the_models_files(
     request_: GenerationRequest, made: Generations
 ) -> None:
     """Asked here once more, of each model and of nothing else."""
-    pictures = made.read(FolderStore(request_.store_root))
+    pictures = made.read(open_store(request_.place))
     asked = request_.asked.model_copy(update={"mode": "one_by_one"})
     for name, model in (("int4", request_.candidate), ("full", request_.baseline)):
         opened = open_subject(model.source.path, asked, ON_CPU)
@@ -64,7 +65,7 @@ def test_the_answers_are_those_of_the_models_files(
 
 def test_the_pictures_are_the_tables_own(request_: GenerationRequest, made: Generations) -> None:
     """Byte for byte, so that a reader can look for them there."""
-    pictures = made.read(FolderStore(request_.store_root))
+    pictures = made.read(open_store(request_.place))
     table = open_table(request_.tables[0], images=True, limit=None)
 
     assert set(pictures) == {each.picture for each in made.facts.samples}
@@ -90,10 +91,10 @@ def test_a_lost_picture_is_made_again(
     request_: GenerationRequest, made: Generations, tmp_path: Path
 ) -> None:
     """A card would show nothing in its place."""
-    store = FolderStore(shutil.copytree(request_.store_root, tmp_path / "store"))
+    store = FolderStore(shutil.copytree(request_.place.workspace, tmp_path / "store"))
     store.open(next(iter(made.pictures.values()))).unlink()
 
-    again = sample_generations.fn(request_.model_copy(update={"store_root": store.root}))
+    again = sample_generations.fn(request_.model_copy(update={"place": place_at(store.root)}))
 
     assert again == made
     assert len(again.read(store)) == len(NAMES)

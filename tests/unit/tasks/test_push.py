@@ -13,6 +13,7 @@ from tasks.policies import NETWORK_BACKOFF, network_trouble
 from tasks.push import PushRequest, RollbackRequest, push_release, rollback_release
 from tests.support.card import PICTURE, release_facts, source_facts
 from tests.support.local_hub import LocalHub, local_hub
+from tests.support.places import place_at
 from tests.support.publishing import hub_of, online, write_export
 
 REPO = "acme/model"
@@ -42,7 +43,7 @@ def request_(server: LocalHub, tmp_path: Path) -> PushRequest:
         pictures={PICTURE: FolderStore(tmp_path / "store").put_bytes(b"picture")},
         signing_key=None,
         token=f"file:{token}",
-        store_root=tmp_path / "store",
+        place=place_at(tmp_path / "store"),
     )
 
 

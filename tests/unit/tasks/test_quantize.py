@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from infra.models.source import resolve
-from infra.store import FolderStore
+from infra.store import FolderStore, open_store
 from tasks.calibrate import collect_samples
 from tasks.codes import read_codes, read_story
 from tasks.engine import open_model
@@ -144,7 +144,7 @@ def test_rounding_to_nearest_reads_only_the_linears(world: World, tmp_path: Path
     plan = world.plan(tmp_path / "store", quantization=NEAREST)
     tensors = Watched(world.source.path)
     model = open_model(world.source.path, plan.compute, tensors)
-    segment = Segment(plan, FolderStore(plan.store_root), model, tmp_path)
+    segment = Segment(plan, open_store(plan.place), model, tmp_path)
 
     records = [quantize_block.fn(segment, block) for block in range(BLOCKS)]
 

@@ -54,7 +54,7 @@ def checks(made: Made, folders: dict[Format, Path] | None = None) -> dict[Format
     result = made.result.model_copy(update={"folders": folders or made.result.folders})
     plan = made.plan
     return verify_export.fn(
-        plan.source, made.records, plan.quantization, result, plan.compute, plan.store_root
+        plan.source, made.records, plan.quantization, result, plan.compute, plan.place
     ).folders
 
 

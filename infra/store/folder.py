@@ -1,4 +1,4 @@
-"""The artifact store: what steps hand each other, found again by content and by fingerprint.
+"""The artifact store in a folder: found again by content and by fingerprint.
 
 Steps pass `ArtifactRef`s, a place and a digest, and never tensors.  An object's name is its
 SHA-256, so equal content is stored once and a flipped bit is noticed by whoever opens it.  A step
@@ -15,62 +15,25 @@ appear by rename and manifests by hard link, which the file system lets exactly 
 
 import hashlib
 import json
-import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
 
 from infra.errors import CorruptArtifactError, MissingArtifactError, StoreError
-from infra.files import CHUNK_BYTES, Json, canonical_json, explaining, make_folder, sha256_of, sync
+from infra.files import (
+    CHUNK_BYTES,
+    Json,
+    explaining,
+    make_folder,
+    sha256_of,
+    sync,
+    write_atomically,
+)
+from infra.store.protocol import ArtifactRef, canonical, require_fingerprint
 
 STALE_SECONDS = 24 * 3600  # no write takes a day
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class ArtifactRef(BaseModel):
-    """Where an object is and what it must be.  The only thing that steps hand each other."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    uri: str = Field(description="Place of the object; relative to the root for a folder store")
-    sha256: str = Field(description="SHA-256 of its bytes", pattern=r"^[0-9a-f]{64}$")
-
-
-class Store(Protocol):
-    """What every kind of store can do."""
-
-    def put_file(self, path: Path) -> ArtifactRef:
-        """Store the bytes of a file.  Storing them again changes nothing."""
-        ...
-
-    def put_bytes(self, data: bytes) -> ArtifactRef:
-        """Store ``data``.  Storing it again changes nothing."""
-        ...
-
-    def open(self, ref: ArtifactRef) -> Path:
-        """Return a local path that holds the object, its digest verified."""
-        ...
-
-    def find(self, fingerprint: str) -> dict[str, Any] | None:
-        """Return the manifest on record under ``fingerprint``, if there is one."""
-        ...
-
-    def record(self, fingerprint: str, manifest: Mapping[str, Json]) -> dict[str, Any]:
-        """Put ``manifest`` on record unless there is one, and return the one on record."""
-        ...
-
-
-def fingerprint(parts: Mapping[str, Json]) -> str:
-    """Return the SHA-256 of the canonical JSON of ``parts``: equal inputs, equal fingerprint.
-
-    Raises:
-        StoreError: A part is NaN or infinite, which no two runs could be compared by.
-    """
-    return hashlib.sha256(_canonical(parts, "A fingerprint")).hexdigest()
 
 
 class FolderStore:
@@ -157,7 +120,7 @@ class FolderStore:
             StorageError: The store cannot be written.
         """
         path = self._manifest(fingerprint)
-        data = _canonical(manifest, f"The manifest of {fingerprint}")
+        data = canonical(manifest, f"The manifest of {fingerprint}")
         temporary = self._temporary()
         with explaining(path, "writing"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -174,6 +137,16 @@ class FolderStore:
         if on_record is None:
             raise StoreError(f"The manifest {path} was removed while it was being written.")
         return on_record
+
+    def replace(self, fingerprint: str, manifest: Mapping[str, Json]) -> None:
+        """Put ``manifest`` on record in place of one that names lost or corrupt objects.
+
+        Raises:
+            StoreError: The manifest holds NaN or infinity, or the fingerprint is malformed.
+            StorageError: The store cannot be written.
+        """
+        path = self._manifest(fingerprint)
+        write_atomically(path, canonical(manifest, f"The manifest of {fingerprint}"))
 
     def _put(self, pieces: Iterable[bytes]) -> ArtifactRef:
         temporary = self._temporary()
@@ -207,11 +180,7 @@ class FolderStore:
         return self.root / "cas" / "sha256" / digest[:2] / digest
 
     def _manifest(self, fingerprint: str) -> Path:
-        if not _DIGEST.fullmatch(fingerprint):
-            raise StoreError(
-                f"{fingerprint!r} is not a fingerprint: give the 64 hexadecimal digits that "
-                "infra.store.fingerprint() returns."
-            )
+        require_fingerprint(fingerprint)
         return self.root / "manifests" / f"{fingerprint}.json"
 
 
@@ -239,15 +208,6 @@ def _older_than(folder: Path, moment: float) -> Iterator[Path]:
                 yield path
         except FileNotFoundError:
             continue  # its writer has just finished
-
-
-def _canonical(value: Mapping[str, Json], what: str) -> bytes:
-    try:
-        return canonical_json(value)
-    except ValueError as error:
-        raise StoreError(
-            f"{what} cannot be written as JSON: {error}. Say None where a number is not finite."
-        ) from error
 
 
 def _corrupt_manifest(path: Path, reason: str) -> CorruptArtifactError:

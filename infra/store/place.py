@@ -1,0 +1,87 @@
+"""Where a run keeps what it makes: the store, and a folder of this machine for everything else.
+
+The store may be a bucket that many machines share.  The workspace never is: scratch files, caches,
+answers in work and the records of servers started here are of one machine.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from infra.store.folder import FolderStore
+from infra.store.protocol import Store
+
+S3 = "s3://"
+WORKSPACE = "ROUNDHOUSE_WORKSPACE"
+"""Environment variable of a worker: which folder of its machine it uses, whatever it is told."""
+
+
+class StoreAddress(BaseModel):
+    """Which store: a folder, or a bucket of an S3 service.  Keys come from the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A folder or s3://bucket/prefix; nothing: the folder store of the workspace.",
+    )
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="Address of an S3-compatible service; nothing: AWS_ENDPOINT_URL, or Amazon's.",
+    )
+    region: str | None = Field(
+        default=None, description="Region of the bucket; nothing: AWS_REGION, or the service's."
+    )
+    checksums: Literal["when_supported", "when_required"] = Field(
+        default="when_supported",
+        description="When requests carry checksums of their own; some services know none: "
+        "when_required.  Digests are verified either way.",
+    )
+
+    @property
+    def on_s3(self) -> bool:
+        """Whether it is a bucket."""
+        return self.uri is not None and self.uri.startswith(S3)
+
+
+class Place(BaseModel):
+    """A store, and the folder of this machine that work may use."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workspace: Path = Field(description="Folder of this machine: scratch, caches, servers.")
+    store: StoreAddress = Field(
+        default=StoreAddress(), description="Where finished work is found again."
+    )
+
+    @property
+    def local(self) -> Path:
+        """The folder of scratch files, caches and answers in work."""
+        return self.workspace / "store"
+
+    @classmethod
+    def of(cls, workspace: Path, store: StoreAddress) -> Self:
+        """Return a place that means the same in every process: its paths are absolute."""
+        at = workspace.absolute()
+        folder = at / "store" if store.uri is None else Path(store.uri).expanduser().absolute()
+        uri = store.uri if store.on_s3 else str(folder)
+        return cls(workspace=at, store=store.model_copy(update={"uri": uri}))
+
+    def here(self, environment: Mapping[str, str] = os.environ) -> Self:
+        """Return this place as a worker sees it, whose machine may use another workspace."""
+        own = environment.get(WORKSPACE)
+        return self.model_copy(update={"workspace": Path(own)}) if own else self
+
+
+def open_store(place: Place) -> Store:
+    """Open the store of a place.
+
+    Raises:
+        StoreError: The store cannot be used.
+    """
+    return FolderStore(place.local if place.store.uri is None else Path(place.store.uri))
