@@ -5,6 +5,7 @@ import pytest
 from infra.models.source import resolve
 from tasks.calibrate import collect_samples
 from tests.support.calibration import a_spec, write_conversations, write_documents
+from tests.support.places import place_at
 from tests.support.runs import BLOCKS, World
 from tests.support.tiny import write_tiny_qwen2_vl
 
@@ -20,6 +21,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(
         source,
         root / "store",
-        collect_samples.fn(texts, source, root / "store"),
-        collect_samples.fn(pictures, source, root / "store"),
+        collect_samples.fn(texts, source, place_at(root / "store")),
+        collect_samples.fn(pictures, source, place_at(root / "store")),
     )

@@ -9,6 +9,7 @@ from infra.errors import TooFewSamplesError
 from infra.store import FolderStore
 from tasks.calibrate import collect_samples
 from tests.support.calibration import a_spec, write_conversations, write_documents
+from tests.support.places import place_at
 from tests.support.runs import World
 
 
@@ -18,7 +19,9 @@ def test_the_same_spec_gives_the_same_digest(world: World, tmp_path: Path) -> No
     rows = write_conversations(tmp_path / "rows", 12)
     pictures = a_spec(rows, kind="image_text", nsamples=12, seqlen=64)
 
-    again = [collect_samples.fn(s, world.source, tmp_path / "store") for s in (texts, pictures)]
+    again = [
+        collect_samples.fn(s, world.source, place_at(tmp_path / "store")) for s in (texts, pictures)
+    ]
 
     assert [set_.ref for set_ in again] == [world.texts.ref, world.pictures.ref]
     assert [set_.report for set_ in again] == [world.texts.report, world.pictures.report]
@@ -28,7 +31,7 @@ def test_another_seed_gives_other_samples(world: World, tmp_path: Path) -> None:
     """The seed chooses the rows."""
     texts = a_spec(write_documents(tmp_path / "texts.jsonl", 30), nsamples=12, seqlen=32, seed=8)
 
-    drawn = collect_samples.fn(texts, world.source, tmp_path / "store")
+    drawn = collect_samples.fn(texts, world.source, place_at(tmp_path / "store"))
 
     assert drawn.ref != world.texts.ref
 
@@ -47,6 +50,6 @@ def test_too_few_samples_store_nothing(world: World, tmp_path: Path) -> None:
     texts = a_spec(write_documents(tmp_path / "texts.jsonl", 3), nsamples=12, seqlen=32)
 
     with pytest.raises(TooFewSamplesError, match="gives 3 samples"):
-        collect_samples.fn(texts, world.source, tmp_path / "store")
+        collect_samples.fn(texts, world.source, place_at(tmp_path / "store"))
 
     assert not (tmp_path / "store").exists()

@@ -69,7 +69,7 @@ class Court(NamedTuple):
         ).values()
         evidence = evidence_of(report, round_to_nearest=round_to_nearest)
         scores = (self._scored(answers) for answers in (before, after))
-        return Trial(report, judge_variant.fn(*scores, evidence, GateSpec(), self.store))
+        return Trial(report, judge_variant.fn(*scores, evidence, GateSpec(), place_at(self.store)))
 
     def _answered(self, model: Subject) -> tuple[AnswersRef, ...]:
         shard = Shard(
@@ -84,7 +84,7 @@ class Court(NamedTuple):
 
     def _scored(self, answers: tuple[AnswersRef, ...]) -> tuple[ScoredRef, ...]:
         return tuple(
-            score_answers.fn(table, (answer,), self.asked, self.store)
+            score_answers.fn(table, (answer,), self.asked, place_at(self.store))
             for table, answer in zip(self.tables, answers, strict=True)
         )
 
@@ -104,7 +104,7 @@ def draw(root: Path, kind: str, path: Path, count: int) -> CalibrationRef:
     """Draw samples from a generated set."""
     asked = {"name": kind.replace("_", "-"), "kind": kind, "source": str(path), "nsamples": count}
     spec = CalibrationSpec.model_validate(asked | {"seqlen": 256, "seed": 42})
-    return collect_samples.fn(spec, subject("16bits", MODEL_DIR).source, root / "store")
+    return collect_samples.fn(spec, subject("16bits", MODEL_DIR).source, place_at(root / "store"))
 
 
 def a_court(root: Path, seed: int, sizes: BenchmarkSizes) -> Court:

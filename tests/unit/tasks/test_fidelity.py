@@ -83,7 +83,7 @@ def setting(world: World, tmp_path_factory: pytest.TempPathFactory) -> Setting:
             name: subject(name, rounded(folder, root / name, bits=bits, group_size=size))
             for name, (bits, size) in WIDTHS.items()
         },
-        collect_samples.fn(spec, world.source, store).ref,
+        collect_samples.fn(spec, world.source, place_at(store)).ref,
         collect(spec, folder).samples,
         tables,
         answer_benchmarks.fn(a_shard(baseline, tables, store)),

@@ -19,6 +19,7 @@ from tasks.quantize import Segment, open_segment, quantize_block
 from tasks.specs import BlockRecord, ComputeSpec, QuantizationSpec
 from tests.support.calibration import a_spec, write_documents
 from tests.support.models import Watched, replaced, rewritten
+from tests.support.places import place_at
 from tests.support.runs import BLOCKS, LEARNED, NEAREST, World, digests, quantized
 
 
@@ -86,7 +87,7 @@ def test_what_decides_the_codes_is_in_the_fingerprint(
 def test_other_samples_are_other_work(world: World, store: Path, tmp_path: Path) -> None:
     """Pictures instead of texts, or the same texts drawn with another seed, are learned anew."""
     texts = a_spec(write_documents(tmp_path / "t.jsonl", 30), nsamples=12, seqlen=32, seed=8)
-    drawn = collect_samples.fn(texts, world.source, world.store)
+    drawn = collect_samples.fn(texts, world.source, place_at(world.store))
 
     reused = [first_block(world.plan(store, set_)).reused for set_ in (world.pictures, drawn)]
 

@@ -25,6 +25,7 @@ from infra.store import FolderStore
 from tasks.evalspecs import AnswersRef, Divergence, FidelityReport, Judged, ScoredRef, TableRef
 from tasks.score import evidence_of, judge_variant, read_scores, score_answers
 from tests.support.examining import asking, demo_tables
+from tests.support.places import place_at
 from tests.support.scores import an_interval
 
 MMBENCH, POPE = 0, 3
@@ -72,7 +73,7 @@ def scored(
     """Score answers that lie in as many shards as there are parts."""
     store = FolderStore(root)
     refs = tuple(stored(store, table, part, capped=capped) for part in parts)
-    return score_answers.fn(table, refs, asking(table.path.parent, **asked), root)
+    return score_answers.fn(table, refs, asking(table.path.parent, **asked), place_at(root))
 
 
 def test_right_answers_score_100(tables: tuple[TableRef, ...], tmp_path: Path) -> None:
@@ -148,7 +149,7 @@ def test_a_model_beside_itself_passes_with_no_difference(
     mine = tuple(scored(tmp_path, table, right(table)) for table in tables)
     evidence = evidence_of(FidelityReport(prompts=a_divergence(0.0)), round_to_nearest=False)
 
-    told = judge_variant.fn(mine, mine, evidence, GateSpec(clusters=1), tmp_path)
+    told = judge_variant.fn(mine, mine, evidence, GateSpec(clusters=1), place_at(tmp_path))
 
     assert told.verdict.outcome == "pass"
     assert told.comparison.average.difference == 0
@@ -168,8 +169,8 @@ def test_a_verdict_is_that_of_comparison_and_gate(
     store = FolderStore(tmp_path)
     lax = GateSpec(average_margin=100, task_drop=100, flips=100, yes_share=100, unreadable=100)
 
-    told = judge_variant.fn(before, worse, None, GateSpec(), tmp_path)
-    let_go = judge_variant.fn(before, worse, None, lax, tmp_path)
+    told = judge_variant.fn(before, worse, None, GateSpec(), place_at(tmp_path))
+    let_go = judge_variant.fn(before, worse, None, lax, place_at(tmp_path))
 
     comparison = compare(read_scores(store, before), read_scores(store, worse))
     assert told.comparison == let_go.comparison == comparison
@@ -188,9 +189,9 @@ def test_only_the_same_questions_are_compared(tables: tuple[TableRef, ...], tmp_
     other = scored(tmp_path, tables[MMBENCH], right(tables[MMBENCH]))
 
     with pytest.raises(DifferentRowsError):
-        judge_variant.fn((whole,), (part,), None, GateSpec(), tmp_path)
+        judge_variant.fn((whole,), (part,), None, GateSpec(), place_at(tmp_path))
     with pytest.raises(DifferentTasksError):
-        judge_variant.fn((whole,), (other,), None, GateSpec(), tmp_path)
+        judge_variant.fn((whole,), (other,), None, GateSpec(), place_at(tmp_path))
 
 
 def a_divergence(
