@@ -6,7 +6,12 @@ InfraError
 │   └── NotWritableError        no permission, a read-only file system, or no folder there
 ├── StoreError                  the artifact store was asked for something it cannot give
 │   ├── MissingArtifactError    no object has this digest
-│   └── CorruptArtifactError    an object's bytes no longer have its digest
+│   ├── CorruptArtifactError    an object's bytes no longer have its digest
+│   └── BucketError             a bucket of an S3 service cannot be used as asked
+│       ├── MissingBucketError  there is no such bucket
+│       ├── BucketAccessError   no credentials, wrong ones, or such as may not do this
+│       ├── StoreUnreachableError  the service does not answer, however long one waits
+│       └── ObjectConditionError  another process has written the object meanwhile
 ├── ModelError                  a model cannot be found or read
 │   ├── ModelNotFoundError      neither a folder here nor a repository that this token may read
 │   ├── UnknownRevisionError    the repository has no such branch, tag or commit
@@ -145,6 +150,26 @@ class MissingArtifactError(StoreError):
 
 class CorruptArtifactError(StoreError):
     """An object's bytes no longer have its digest."""
+
+
+class BucketError(StoreError):
+    """A bucket of an S3 service cannot be used as asked."""
+
+
+class MissingBucketError(BucketError):
+    """There is no such bucket."""
+
+
+class BucketAccessError(BucketError):
+    """There are no credentials, or wrong ones, or such as may not do this."""
+
+
+class StoreUnreachableError(BucketError):
+    """The service does not answer, however long one waits."""
+
+
+class ObjectConditionError(BucketError):
+    """Another process has written the object since it was looked at."""
 
 
 class TriggerError(InfraError):
