@@ -4,6 +4,10 @@ FlowError
 ├── RecipeError           a recipe, an override or an argument does not say what it must
 ├── VerificationError     an exported checkpoint is not what was computed
 ├── EvaluationFileError   a file holds no evaluation, or not the model that is asked for
+├── WorkError             the workers of a pool did not do what they were handed
+│   ├── NoDeploymentError the server does not know the work that a pool should do
+│   ├── WorkFailedError   a worker's run failed; it would again
+│   └── WorkLostError     the workers were lost more often than is put up with
 └── ServerError           Prefect's server cannot be started or reached
     └── HubStartError     the workspace's Hub cannot be started
 
@@ -25,6 +29,22 @@ class VerificationError(FlowError):
 
 class EvaluationFileError(FlowError):
     """A file holds no evaluation, or not the model that is asked for."""
+
+
+class WorkError(FlowError):
+    """The workers of a pool did not do what they were handed."""
+
+
+class NoDeploymentError(WorkError):
+    """The server does not know the work that a pool should do."""
+
+
+class WorkFailedError(WorkError):
+    """A worker's run failed; it would again."""
+
+
+class WorkLostError(WorkError):
+    """The workers were lost more often than is put up with."""
 
 
 class ServerError(FlowError):

@@ -13,12 +13,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from flows import verdict_report
+from flows.answering import comparison_job, shard_job
+from flows.pool import on_workers
 from flows.recipe import ModelSpec
 from flows.results import Evaluation, ModelAnswers, VariantEvaluation
 from infra.calibration.spec import CalibrationSpec
 from infra.evaluation.verdict import GateSpec
 from infra.models.source import ModelSource
-from infra.store import Place, StoreAddress
+from infra.store import Place, StoreAddress, open_store
 from tasks.answer import Shard, answer_benchmarks
 from tasks.calibrate import collect_samples
 from tasks.evalspecs import (
@@ -34,7 +36,7 @@ from tasks.fidelity import compare_predictions
 from tasks.progress import say
 from tasks.resolve import resolve_model
 from tasks.score import evidence_of, judge_variant, score_answers
-from tasks.specs import CalibrationRef, ComputeSpec, Spec
+from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkersSpec
 from tasks.subjects import check_tokenizers, learned_nothing
 from tasks.tables import find_benchmarks
 
@@ -67,6 +69,7 @@ class EvaluationRequest(Spec):
     gate: GateSpec = Field(default=GateSpec(), description="What a checkpoint may lose.")
     compute: ComputeSpec = Field(default=ComputeSpec(), description="Where it runs.")
     store: StoreAddress = Field(default=StoreAddress(), description="Where answers are kept.")
+    workers: WorkersSpec = Field(default=WorkersSpec(), description="Who answers.")
 
 
 def draw_material(
@@ -125,6 +128,7 @@ def evaluate_checkpoints(request: EvaluationRequest, workspace: Path) -> Evaluat
             text=material.text,
             gate=request.gate,
             compute=request.compute,
+            workers=request.workers,
             place=place,
         )
     )
@@ -157,23 +161,28 @@ def evaluate_models(plan: EvaluationPlan) -> Evaluation:
 
 
 def _examined(plan: EvaluationPlan, asked: BenchmarksSpec) -> tuple[ModelAnswers, ...]:
-    """Let every model answer, all shards of all models as tasks side by side, and count.
+    """Let every model answer, all shards of all models side by side, and count.
 
     Models of one digest are one model, and answer once.
     """
     different: dict[str, Subject] = {}
     for subject in plan.subjects:
         different.setdefault(subject.source.digest, subject)
-    under_way = {
-        digest: [answer_benchmarks.submit(shard) for shard in _shards(plan, asked, subject)]
-        for digest, subject in different.items()
-    }
-    answered = {
-        digest: [future.result() for future in futures] for digest, futures in under_way.items()
-    }
+    shards = [shard for subject in different.values() for shard in _shards(plan, asked, subject)]
+    answered: dict[str, list[tuple[AnswersRef, ...]]] = {digest: [] for digest in different}
+    for shard, answers in zip(shards, _answered(plan, shards), strict=True):
+        answered[shard.subject.source.digest].append(answers)
     return tuple(
         _counted(plan, asked, subject, answered[subject.source.digest]) for subject in plan.subjects
     )
+
+
+def _answered(plan: EvaluationPlan, shards: list[Shard]) -> list[tuple[AnswersRef, ...]]:
+    """Let shards be answered by the workers of a pool, or by tasks of this process."""
+    if plan.workers.pool is not None:
+        return on_workers(plan.workers, open_store(plan.place), [shard_job(s) for s in shards])
+    under_way = [answer_benchmarks.submit(shard) for shard in shards]
+    return [future.result() for future in under_way]
 
 
 def _shards(plan: EvaluationPlan, asked: BenchmarksSpec, subject: Subject) -> list[Shard]:
@@ -218,18 +227,20 @@ def _compared(plan: EvaluationPlan, models: tuple[ModelAnswers, ...]) -> dict[st
     if plan.baseline is None or not plan.candidates:
         return {}
     say("comparing the predictions of all models token by token")
-    return compare_predictions(
-        FidelityPlan(
-            baseline=plan.baseline,
-            candidates=plan.candidates,
-            text=None if plan.text is None else plan.text.ref,
-            tables=plan.tables,
-            answers=models[0].answers if models else (),
-            asked=plan.asked,
-            compute=plan.compute,
-            place=plan.place,
-        )
+    asked = FidelityPlan(
+        baseline=plan.baseline,
+        candidates=plan.candidates,
+        text=None if plan.text is None else plan.text.ref,
+        tables=plan.tables,
+        answers=models[0].answers if models else (),
+        asked=plan.asked,
+        compute=plan.compute,
+        place=plan.place,
     )
+    if plan.workers.pool is None:
+        return compare_predictions(asked)
+    (compared,) = on_workers(plan.workers, open_store(plan.place), [comparison_job(asked)])
+    return compared
 
 
 def _judged(

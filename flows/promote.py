@@ -135,6 +135,7 @@ def _judged(
             text=material.text,
             gate=recipe.gate,
             compute=recipe.compute,
+            workers=recipe.workers,
             place=place,
         )
     )

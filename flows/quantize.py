@@ -96,6 +96,7 @@ def _evaluate(
             text=material.text,
             gate=recipe.gate,
             compute=recipe.compute,
+            workers=recipe.workers,
             place=place,
             results=recipe.export.output_dir,
         )

@@ -11,7 +11,7 @@ from infra.evaluation.rules import DEFAULT_RULES
 from infra.evaluation.verdict import GateSpec, Verdict
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
-from tasks.specs import CalibrationRef, ComputeSpec, Spec
+from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkersSpec
 
 
 class BenchmarksSpec(Spec):
@@ -200,6 +200,9 @@ class EvaluationPlan(Spec):
     text: CalibrationRef | None = Field(default=None, description="Held-out samples.")
     gate: GateSpec = Field(default=GateSpec(), description="What a candidate may lose.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
+    workers: WorkersSpec = Field(
+        default=WorkersSpec(), description="Who answers: this process, or a pool."
+    )
     place: Place = Field(description="Where work is kept, and found again.")
     results: Path | None = Field(
         default=None, description="Folder that gets evaluation.json and evaluation.md."

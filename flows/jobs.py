@@ -1,0 +1,59 @@
+"""A piece of heavy work, and how whoever hands it out knows what came of it."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from prefect import Flow
+from pydantic import TypeAdapter
+
+from infra.store import Store
+from tasks.outcomes import find_outcome, put_outcome
+from tasks.specs import Spec
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[R]):
+    """One flow run that may be carried out here or by a worker.
+
+    Attributes:
+        flow: What carries it out; its only parameter is ``plan``.
+        plan: What is to be done.
+        title: What it is called where people read it.
+        key: Of its outcome in the store: what decides it, and nothing else.
+        result: How an outcome is read back.
+    """
+
+    flow: Flow[..., R]
+    plan: Spec
+    title: str
+    key: str
+    result: TypeAdapter[R]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a worker is handed."""
+        return {"plan": self.plan.model_dump(mode="json")}
+
+    def here(self) -> R:
+        """Carry it out in this process."""
+        return self.flow(self.plan)
+
+    def outcome(self, store: Store) -> R | None:
+        """Return what came of it, if it is on record and nothing of it is lost.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        found = find_outcome(store, self.key)
+        return None if found is None else self.result.validate_python(found)
+
+    def done(self, store: Store, made: R) -> R:
+        """Put what came of it on record.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        put_outcome(store, self.key, self.result.dump_python(made, mode="json"))
+        return made
