@@ -5,8 +5,13 @@ bars, a test attaches one that counts, and without a handler nothing happens.  A
 used, and not a callback, because it needs no state that steps would have to be handed.
 """
 
+import contextlib
 import logging
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
 
 LOGGER_NAME = "roundhouse.progress"
 
@@ -33,9 +38,54 @@ class AnswerEvent(NamedTuple):
     seconds: float  # since it began
 
     @property
+    def done(self) -> int:
+        """Answers that are there."""
+        return self.reused + self.computed
+
+    @property
     def per_second(self) -> float:
         """Answers that are computed in a second."""
         return self.computed / self.seconds if self.seconds else 0.0
+
+
+Event = ProgressEvent | AnswerEvent
+
+
+def event_of(record: logging.LogRecord) -> Event | None:
+    """Return the event that a log record carries, if it carries one."""
+    event = record.__dict__.get("event")
+    return event if isinstance(event, Event) else None
+
+
+def in_words(event: Event) -> str:
+    """Return how far that is, for people."""
+    if isinstance(event, AnswerEvent):
+        return f"{event.done} of {event.total} answers, {event.per_second:.1f} a second"
+    return (
+        f"block {event.block + 1} of {event.blocks}, "
+        f"iteration {event.iteration} of {event.iters}, loss {event.loss:.4g}"
+    )
+
+
+@contextlib.contextmanager
+def listening(handler: logging.Handler) -> Iterator[None]:
+    """Hand all progress to ``handler`` as long as the block runs.
+
+    Several may listen at a time, and each may leave when it likes: with the last one, the logger is
+    what it was, one that nobody hears.  None of it reaches the handlers of other loggers, where an
+    event for each step would drown all else.
+    """
+    logger = logging.getLogger(LOGGER_NAME)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        if not logger.handlers:
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
 
 
 def emit_answers(event: AnswerEvent) -> None:
@@ -44,7 +94,7 @@ def emit_answers(event: AnswerEvent) -> None:
         "%s: %s, %d of %d answers, %.1f a second",
         event.subject,
         event.benchmark,
-        event.reused + event.computed,
+        event.done,
         event.total,
         event.per_second,
         extra={"event": event},
@@ -66,5 +116,10 @@ def emit(event: ProgressEvent) -> None:
 
 
 def say(message: str) -> None:
-    """Log a line that a watching person should read, such as the start of a step."""
+    """Log a line that a watching person should read, such as the start of a step.
+
+    Inside a run it is kept with that run, too, where its page shows it.
+    """
     logging.getLogger(LOGGER_NAME).info(message)
+    with contextlib.suppress(MissingContextError):
+        get_run_logger().info("%s", message)

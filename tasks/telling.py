@@ -39,26 +39,25 @@ class ProgressBar:
         self._warned = False
         self._quiet_until = 0.0
 
-    def show(self, percent: float) -> None:
-        """Move the bar to ``percent``, from 0 to 100."""
+    def show(self, percent: float, words: str | None = None) -> None:
+        """Move the bar to ``percent``, from 0 to 100; ``words`` say below it how far that is."""
         if time.monotonic() < self._quiet_until:
             return
         try:
             with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
-                self._id = self._put(percent)
+                self._id = self._put(percent, words)
         except TROUBLE as error:
             self._quiet_until = time.monotonic() + QUIET_SECONDS
             if not self._warned:
                 _warn(self._key, error)
             self._warned = True
 
-    def _put(self, percent: float) -> UUID:
+    def _put(self, percent: float, words: str | None) -> UUID:
+        told = self._description if words is None else f"{self._description}: {words}"
         if self._id is not None:
-            put = update_progress_artifact(self._id, progress=percent)
+            put = update_progress_artifact(self._id, progress=percent, description=told)
         else:
-            put = create_progress_artifact(
-                progress=percent, key=self._key, description=self._description
-            )
+            put = create_progress_artifact(progress=percent, key=self._key, description=told)
         assert isinstance(put, UUID)  # noqa: S101 -- a coroutine only where there is an event loop
         return put
 

@@ -14,10 +14,9 @@ from prefect.logging.handlers import PrefectConsoleHandler
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from tasks.progress import LOGGER_NAME, AnswerEvent, ProgressEvent
+from tasks.progress import AnswerEvent, Event, event_of, in_words, listening
 
 PLAIN_SECONDS = 20.0  # between two lines about one block, where there is no terminal
-Event = ProgressEvent | AnswerEvent
 RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs", "prefect.engine")
 
 
@@ -37,7 +36,7 @@ def watched(console: Console, *, verbose: bool) -> Iterator[None]:
             handler = LineHandler(console)
         if not verbose:
             stack.enter_context(_prefect_kept_quiet())
-        stack.enter_context(_listening(handler))
+        stack.enter_context(listening(handler))
         yield
 
 
@@ -60,7 +59,7 @@ class BarHandler(logging.Handler):
         if name not in self._ids:
             self._ids[name] = self._bars.add_task(name, total=None, state="")
         done, total = share(event)
-        self._bars.update(self._ids[name], total=total, completed=done, state=state(event))
+        self._bars.update(self._ids[name], total=total, completed=done, state=in_words(event))
 
 
 class LineHandler(logging.Handler):
@@ -80,15 +79,9 @@ class LineHandler(logging.Handler):
         elif time.monotonic() - self._last < PLAIN_SECONDS:
             return
         else:
-            line = f"{title(event)}: {state(event)}"
+            line = f"{title(event)}: {in_words(event)}"
         self._last = time.monotonic()
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def event_of(record: logging.LogRecord) -> Event | None:
-    """Return the event that a log record carries, if it carries one."""
-    event = record.__dict__.get("event")
-    return event if isinstance(event, Event) else None
 
 
 def title(event: Event) -> str:
@@ -101,19 +94,8 @@ def title(event: Event) -> str:
 def share(event: Event) -> tuple[int, int]:
     """Return how much of its bar is done, and of how much."""
     if isinstance(event, AnswerEvent):
-        return event.reused + event.computed, event.total
+        return event.done, event.total
     return event.block * event.iters + event.iteration, event.blocks * event.iters
-
-
-def state(event: Event) -> str:
-    """Return an event in words."""
-    if isinstance(event, AnswerEvent):
-        done, total = share(event)
-        return f"{done} of {total} answers, {event.per_second:.1f} a second"
-    return (
-        f"block {event.block + 1} of {event.blocks}, "
-        f"iteration {event.iteration} of {event.iters}, loss {event.loss:.4g}"
-    )
 
 
 def _bars(console: Console) -> Progress:
@@ -126,22 +108,6 @@ def _bars(console: Console) -> Progress:
         console=console,
         transient=True,
     )
-
-
-@contextlib.contextmanager
-def _listening(handler: logging.Handler) -> Iterator[None]:
-    """Attach ``handler`` to the progress logger, and take it off again."""
-    logger = logging.getLogger(LOGGER_NAME)
-    level, propagate = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 @contextlib.contextmanager
