@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from prefect.artifacts import create_markdown_artifact
-
 from flows.evaluate import BASELINE
 from flows.facts import release_facts
 from flows.recipe import PublishSpec, Recipe
-from flows.report import artifact_key, table_line
+from flows.report import table_line
 from flows.results import Evaluation, RunResult
 from infra.card.facts import ReleaseFacts
 from infra.models.source import ModelSource
@@ -18,6 +16,7 @@ from tasks.generations import GenerationRequest, Generations, sample_generations
 from tasks.progress import say
 from tasks.push import PushRequest, look_at_target, push_release
 from tasks.specs import CalibrationRef
+from tasks.telling import artifact_key, tell_markdown
 
 
 def look_before_publishing(recipe: Recipe) -> None:
@@ -121,7 +120,7 @@ def publish_facts(
             place=place,
         )
     )
-    create_markdown_artifact(
+    tell_markdown(
         links(published, publish),
         key=artifact_key("release", recipe.name),
         description=f"{recipe.name}: {published.version}, as it was published",

@@ -1,16 +1,14 @@
 """Say what a run did: artifacts for the page of the run, lines and tables for people."""
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.recipe import Recipe, Variant
 from flows.results import RunResult, VariantResult
 from tasks.evalspecs import FidelityReport
 from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
+from tasks.telling import artifact_key, tell_markdown, tell_table
 
 MIB = 1 << 20
 NOT_OF_THE_CHECKPOINT: dict[str, set[str] | bool] = {
@@ -26,11 +24,6 @@ COLUMNS = (
     "top-1 agreement",
     "size (MiB)",
 )
-
-
-def artifact_key(*words: str) -> str:
-    """Return a key as Prefect wants it: lowercase letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
 
 
 def block_line(variant: str, record: BlockRecord, blocks: int) -> str:
@@ -61,7 +54,7 @@ def block_rows(records: Sequence[BlockRecord]) -> list[dict[str, Any]]:
 
 def publish_blocks(variant: str, records: Sequence[BlockRecord]) -> None:
     """Put the table of blocks on the page of the run."""
-    create_table_artifact(
+    tell_table(
         block_rows(records),
         key=artifact_key("blocks", variant),
         description=f"{variant}: held-out output error of each block, round-to-nearest first",
@@ -70,7 +63,7 @@ def publish_blocks(variant: str, records: Sequence[BlockRecord]) -> None:
 
 def publish_summary(recipe: Recipe, result: RunResult) -> None:
     """Put the summary on the page of the run."""
-    create_markdown_artifact(
+    tell_markdown(
         summary(recipe, result),
         key=artifact_key("summary", recipe.name),
         description=f"{recipe.name}: variants, fidelity and folders",

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
 from flows.evaluation_file import as_json, document
-from flows.report import artifact_key, table_line
+from flows.report import table_line
 from flows.results import Evaluation, ModelAnswers, VariantEvaluation
 from infra.evaluation.tables import ResultsTable, results, scores
 from infra.files import make_folder, write_atomically
 from infra.store import Store, open_store
 from tasks.evalspecs import BlockNoise, Divergence, EvaluationPlan
 from tasks.score import read_scores
+from tasks.telling import artifact_key, tell_markdown, tell_table
 
 FIDELITY_COLUMNS = (
     *("variant", "on", "tokens", "perplexity", "mean KL", "rounded", "99 % KL", "top-1"),
@@ -32,13 +31,13 @@ def publish(plan: EvaluationPlan, evaluation: Evaluation) -> None:
     store = open_store(plan.place)
     table = results_table(evaluation, store)
     if table is not None:
-        create_table_artifact(
+        tell_table(
             [dict(row) for row in table.rows()],
             key=artifact_key("evaluation", plan.name),
             description=table.footnote,
         )
     page = markdown(plan.name, evaluation, table)
-    create_markdown_artifact(
+    tell_markdown(
         page, key=artifact_key("verdict", plan.name), description=f"{plan.name}: the verdicts"
     )
     if plan.results is not None:

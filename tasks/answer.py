@@ -20,6 +20,7 @@ from infra.evaluation.shards import in_shard
 from infra.files import Json
 from infra.store import Place, Store, fingerprint, open_store
 from tasks.asking import generation, open_table, requests
+from tasks.bars import answers_moving
 from tasks.engine import place_of, torch_threads
 from tasks.evalspecs import AnswersRef, BenchmarksSpec, Subject, TableRef
 from tasks.policies import LOCK_BACKOFF, somebody_else_answers
@@ -71,7 +72,8 @@ def answer_benchmarks(shard: Shard) -> tuple[AnswersRef, ...]:
         PredictionLogError: A file of answers cannot be used.
         InfraError: The model's files or a table cannot be read.
     """
-    with torch_threads(shard.compute.threads):
+    bar = answers_moving(shard.title, shard.subject.name, shard.tables, shard.asked.limit)
+    with torch_threads(shard.compute.threads), bar:
         worker = _Worker(shard, open_store(shard.place))
         return tuple(worker.answers(table) for table in shard.tables)
 

@@ -25,7 +25,6 @@ class Position(NamedTuple):
     words: str
 
 
-START = Position(0.0, "not begun")
 END = Position(100.0, "done")
 Reading = Callable[[Event], Position | None]
 Show = Callable[[float, str], None]
@@ -41,7 +40,7 @@ class Moving(logging.Handler):
         """Take no notice of events for which ``read`` returns None."""
         super().__init__()
         self._read = read
-        self.latest = START
+        self.latest: Position | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note where an event says that it is."""
@@ -57,7 +56,7 @@ class Moving(logging.Handler):
 
 @contextlib.contextmanager
 def moving(show: Show, read: Reading, *, seconds: float = SECONDS) -> Iterator[Moving]:
-    """Show where the work inside is; where it fails, that stays shown.
+    """Show where the work inside is, from its first event on; where it fails, that stays shown.
 
     Args:
         show: Moves a bar to a percentage, with words; called from one other thread.
@@ -87,9 +86,8 @@ def _send(show: Show, position: Moving, ended: threading.Event, seconds: float) 
     shown: Position | None = None
     over = False
     while not over:
-        if position.latest != shown:
-            shown = position.latest
-            show(*shown)
         over = ended.wait(seconds)
-    if position.latest != shown:
-        show(*position.latest)
+        latest = position.latest
+        if latest is not None and latest != shown:
+            show(*latest)
+            shown = latest

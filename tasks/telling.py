@@ -5,6 +5,7 @@ and never costs the run its work.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,11 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 LOGGER = logging.getLogger(__name__)
 QUIET_SECONDS = 30.0  # that a bar is left alone after its server did not answer
 TROUBLE = (httpx.HTTPError, OSError, PrefectException)
+
+
+def artifact_key(*words: str) -> str:
+    """Return a key as Prefect wants it: lowercase letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
 
 
 class ProgressBar:

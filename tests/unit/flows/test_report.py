@@ -74,11 +74,6 @@ def test_the_table_of_blocks_holds_readable_numbers() -> None:
     assert (row["peak memory (MiB)"], row["fallback"]) == ("3", "-")
 
 
-def test_artifact_keys_are_what_prefect_takes() -> None:
-    """Lowercase letters, digits and dashes."""
-    assert report.artifact_key("segment", "My_Set.v2", "1") == "segment-my-set-v2-1"
-
-
 def test_the_summary_shows_fidelity_and_folders() -> None:
     """A table to judge by."""
     recipe = recipefile.load("qwen2-vl-7b-instruct")

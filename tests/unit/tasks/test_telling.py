@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from prefect.settings import temporary_settings
 
-from tasks.telling import ProgressBar, tell_markdown, tell_table
+from tasks.telling import ProgressBar, artifact_key, tell_markdown, tell_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:Artifact creation outside:FutureWarning")
 
@@ -51,3 +51,8 @@ def test_a_table_and_a_text_are_lost_as_quietly(caplog: pytest.LogCaptureFixture
         key in warning
         for key, warning in zip(("blocks", "summary"), warnings_in(caplog), strict=True)
     ] == [True, True]
+
+
+def test_artifact_keys_are_what_prefect_takes() -> None:
+    """Lowercase letters, digits and dashes."""
+    assert artifact_key("segment", "My_Set.v2", "1") == "segment-my-set-v2-1"

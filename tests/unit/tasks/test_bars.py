@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import bars
 from infra.models.source import ModelSource
-from tasks.answer import Shard
-from tasks.evalspecs import BenchmarksSpec, Subject
-from tasks.moving import Position
+from tasks import bars
+from tasks.moving import Position, Reading
 from tasks.progress import AnswerEvent, ProgressEvent
 from tasks.specs import CalibrationRef, ComputeSpec, QuantizationSpec, SegmentPlan
 from tests.support.evaluations import a_table
@@ -37,17 +35,10 @@ def plan(tmp_path: Path) -> SegmentPlan:
     )
 
 
-@pytest.fixture
-def shard(tmp_path: Path) -> Shard:
-    """Return one model's questions of two benchmarks."""
-    return Shard(
-        subject=Subject(name="pile", source=SOURCE),
-        tables=tuple(a_table(name) for name in ("POPE", "TextVQA_VAL")),
-        asked=BenchmarksSpec(names=("POPE", "TextVQA_VAL"), limit=4),
-        compute=ComputeSpec(),
-        number=0,
-        place=place_at(tmp_path),
-    )
+def answers() -> Reading:
+    """Return what reads one model's place in two benchmarks, cut to four questions each."""
+    tables = [a_table(name) for name in ("POPE", "TextVQA_VAL")]
+    return bars.reading_answers("pile", tables, 4)
 
 
 def test_a_segment_is_as_far_as_its_blocks_and_the_steps_of_the_next(plan: SegmentPlan) -> None:
@@ -74,20 +65,14 @@ def test_a_block_from_the_store_moves_the_bar_too(plan: SegmentPlan) -> None:
     assert bars.block_done(plan, 5).percent == 100.0
 
 
-def test_answers_are_as_far_as_the_benchmarks_before_and_the_questions_of_this(
-    shard: Shard,
-) -> None:
+def test_answers_are_as_far_as_the_benchmarks_before_and_the_questions_of_this() -> None:
     """All of the first of two benchmarks, and half of the second."""
-    assert bars.reading_answers(shard)(ASKED) == Position(
-        75.0, "TextVQA_VAL, 5 of 10 answers, 2.0 a second"
-    )
+    assert answers()(ASKED) == Position(75.0, "TextVQA_VAL, 5 of 10 answers, 2.0 a second")
 
 
 @pytest.mark.parametrize(
     "event", [ASKED._replace(subject="llava"), ASKED._replace(benchmark="GQA"), STEP]
 )
-def test_answers_do_not_move_by_what_others_do(
-    shard: Shard, event: ProgressEvent | AnswerEvent
-) -> None:
+def test_answers_do_not_move_by_what_others_do(event: ProgressEvent | AnswerEvent) -> None:
     """Models answer side by side."""
-    assert bars.reading_answers(shard)(event) is None
+    assert answers()(event) is None

@@ -1,22 +1,21 @@
 """What the bars on the pages of runs say: how far a segment is, and how far a model's answers."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-from flows.report import artifact_key
-from tasks.answer import Shard
+from prefect.context import FlowRunContext, TaskRunContext
+
+from tasks.evalspecs import TableRef
 from tasks.moving import Moving, Position, Reading, moving
 from tasks.progress import AnswerEvent, Event, ProgressEvent, in_words
 from tasks.specs import SegmentPlan
-from tasks.telling import ProgressBar
+from tasks.telling import ProgressBar, artifact_key
 
 
 def blocks_moving(plan: SegmentPlan) -> AbstractContextManager[Moving]:
-    """Keep a bar where the blocks of ``plan`` are, as long as the block runs."""
-    bar = ProgressBar(
-        artifact_key("segment", plan.variant, str(plan.first_block + 1)), f"Tuning {plan.title}"
-    )
-    return moving(bar.show, reading_blocks(plan))
+    """Keep a bar where the blocks of ``plan`` are."""
+    key = artifact_key("segment", plan.variant, str(plan.first_block + 1))
+    return _on_the_page(ProgressBar(key, f"Tuning {plan.title}"), reading_blocks(plan))
 
 
 def block_done(plan: SegmentPlan, block: int) -> Position:
@@ -39,24 +38,33 @@ def reading_blocks(plan: SegmentPlan) -> Reading:
     return read
 
 
-def answers_moving(shard: Shard) -> AbstractContextManager[Moving]:
-    """Keep a bar where the answers of ``shard`` are, as long as the block runs."""
-    bar = ProgressBar(
-        artifact_key("answers", shard.subject.name, str(shard.number + 1)), shard.title
-    )
-    return moving(bar.show, reading_answers(shard))
+def answers_moving(
+    title: str, subject: str, tables: Sequence[TableRef], limit: int | None
+) -> AbstractContextManager[Moving]:
+    """Keep a bar where the answers of ``subject`` are, as long as the block runs.
+
+    Args:
+        title: What it is doing.
+        subject: The model, as its events call it.
+        tables: What it is asked, in this order.
+        limit: Questions of each table, at most.
+    """
+    bar = ProgressBar(artifact_key(title), title)
+    return _on_the_page(bar, reading_answers(subject, tables, limit))
 
 
-def reading_answers(shard: Shard) -> Reading:
-    """Return what finds the place of a shard in an event: benchmarks come one after the other."""
-    limit = shard.asked.limit
+def reading_answers(subject: str, tables: Sequence[TableRef], limit: int | None) -> Reading:
+    """Return what finds the place of a model's answers in an event.
+
+    Benchmarks come one after the other, and count by their questions.
+    """
     questions = {
         table.benchmark.name: table.questions if limit is None else min(table.questions, limit)
-        for table in shard.tables
+        for table in tables
     }
 
     def read(event: Event) -> Position | None:
-        if not isinstance(event, AnswerEvent) or event.subject != shard.subject.name:
+        if not isinstance(event, AnswerEvent) or event.subject != subject:
             return None
         if event.benchmark not in questions:
             return None
@@ -64,6 +72,13 @@ def reading_answers(shard: Shard) -> Reading:
         return Position(percent, f"{event.benchmark}, {in_words(event)}")
 
     return read
+
+
+def _on_the_page(bar: ProgressBar, read: Reading) -> AbstractContextManager[Moving]:
+    """Keep ``bar`` moving on the page of the run in hand; a step outside of any has no page."""
+    if FlowRunContext.get() is None and TaskRunContext.get() is None:
+        return nullcontext(Moving(read))
+    return moving(bar.show, read)
 
 
 def _answered(questions: Mapping[str, int], event: AnswerEvent) -> float:
