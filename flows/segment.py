@@ -7,14 +7,13 @@ in the store before the next one starts: a segment that is killed goes on behind
 """
 
 import itertools
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
 from flows import report
 from flows.errors import RecipeError
-from tasks import progress, quantize
+from tasks import bars, progress, quantize
+from tasks.moving import Moving
 from tasks.specs import BlockRecord, SegmentPlan
 
 
@@ -25,13 +24,7 @@ def quantize_segment(plan: SegmentPlan) -> tuple[BlockRecord, ...]:
     Returns:
         One record a block, in order.
     """
-    bar = create_progress_artifact(
-        progress=0.0,
-        key=report.artifact_key("segment", plan.variant, str(plan.first_block + 1)),
-        description=f"{plan.title}: share of blocks that are done",
-    )
-    assert isinstance(bar, UUID)  # noqa: S101 -- a coroutine only where there is an event loop
-    with quantize.open_segment(plan) as segment:
+    with quantize.open_segment(plan) as segment, bars.blocks_moving(plan) as bar:
         return tuple(
             _one_block(plan, segment, block, bar)
             for block in range(plan.first_block, plan.end_block)
@@ -53,13 +46,14 @@ def cut(blocks: int, segments: int) -> tuple[range, ...]:
     return tuple(range(first, end) for first, end in itertools.pairwise(edges))
 
 
-def _one_block(plan: SegmentPlan, segment: quantize.Segment, block: int, bar: UUID) -> BlockRecord:
+def _one_block(
+    plan: SegmentPlan, segment: quantize.Segment, block: int, bar: Moving
+) -> BlockRecord:
     """Quantize one block, and tell the page of the run and whoever watches."""
     named = quantize.quantize_block.with_options(
         task_run_name=f"{plan.variant}: block {block + 1} of {plan.blocks}"
     )
     record = named(segment, block)
-    done = 100.0 * (block + 1 - plan.first_block) / (plan.end_block - plan.first_block)
-    update_progress_artifact(bar, progress=done)
+    bar.put(bars.block_done(plan, block))
     progress.say(report.block_line(plan.variant, record, plan.blocks))
     return record
