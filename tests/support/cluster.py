@@ -1,0 +1,188 @@
+"""The grown-up service on one machine: PostgreSQL, Redis, S3, two API processes, workers.
+
+Everything that could be another machine is another process, with a workspace of its own; what they
+share is the bucket and the server.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.settings import temporary_settings
+
+from flows.server_process import base_environment, healthy
+from flows.service.access import ensure_access
+from flows.service.backing import DATABASE, REDIS, backing_of
+from tests.support.databases import postgres, postgres_url, redis_server
+from tests.support.proc import environment_of
+from tests.support.supervised import Part, Supervisor, answers, free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET = "roundhouse"
+GPU_WORKERS = ("gpu-0", "gpu-1")
+API_PROCESSES = ("api-1", "api-2")
+RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of the process that carries out a run
+QUICKER = {  # than the defaults, which are made for hours of work
+    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+}
+
+
+class Ports(NamedTuple):
+    """Where everybody listens, on loopback."""
+
+    postgres: int
+    redis: int
+    bucket: int
+    front: int
+    api_1: int
+    api_2: int
+
+
+class Cluster(NamedTuple):
+    """A service that runs."""
+
+    folder: Path
+    ports: Ports
+    supervisor: Supervisor
+    client: dict[str, str]  # the environment of whoever speaks to it
+
+    @property
+    def api_url(self) -> str:
+        """Where all clients speak to the API."""
+        return f"http://127.0.0.1:{self.ports.front}/api"
+
+    @property
+    def endpoint(self) -> str:
+        """Where the bucket is served."""
+        return f"http://127.0.0.1:{self.ports.bucket}"
+
+    @property
+    def journal(self) -> Path:
+        """What was ever written into the bucket."""
+        return self.folder / "bucket.jsonl"
+
+    def workspace_of(self, worker: str) -> Path:
+        """Return the folder of a worker's own machine."""
+        return self.folder / "machines" / worker
+
+    def worker(self, name: str, pool: str, **environment: str) -> Part:
+        """Return a worker of a pool, which carries out one run at a time."""
+        self.workspace_of(name).mkdir(parents=True, exist_ok=True)
+        command = [*PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
+        own = {"ROUNDHOUSE_WORKSPACE": str(self.workspace_of(name)), "CUDA_VISIBLE_DEVICES": ""}
+        return Part(name, command, self.client | own | environment)
+
+    @contextlib.contextmanager
+    def spoken_to(self) -> Iterator[SyncPrefectClient]:
+        """Point Prefect's client in this process at the service."""
+        chosen = {
+            "api.url": self.api_url,
+            "api.auth_string": self.client["PREFECT_API_AUTH_STRING"],
+        }
+        with temporary_settings(chosen), get_client(sync_client=True) as client:
+            yield client
+
+    def submit(self, deployment: str, parameters: Mapping[str, Any], name: str) -> FlowRun:
+        """Ask for a run of a deployment, as the run form does; it is not waited for."""
+        with self.spoken_to():
+            run = run_deployment(
+                deployment, parameters=dict(parameters), flow_run_name=name, timeout=0
+            )
+        assert isinstance(run, FlowRun)
+        return run
+
+    def run(self, run_id: UUID) -> FlowRun:
+        """Return a run as the server knows it."""
+        with self.spoken_to() as client:
+            return client.read_flow_run(run_id)
+
+    def process_of(self, run_id: UUID) -> int | None:
+        """Return the number of the process that carries out a run; None if there is none."""
+        for pid in self.supervisor.everything():
+            if environment_of(pid).get(RUN_ID) == str(run_id):
+                return pid
+        return None
+
+
+PREFECT = (sys.executable, "-m", "prefect")
+
+
+@contextlib.contextmanager
+def running_cluster(folder: Path) -> Iterator[Cluster]:
+    """Run the service, without workers, until the block ends."""
+    ports = Ports(*free_ports(len(Ports._fields)))
+    folder.chmod(0o711)  # PostgreSQL runs as another user, and must find its data in here
+    workspace = folder / "workspace"
+    access = ensure_access(workspace)
+    with Supervisor(folder) as supervisor:
+        client = _client(ports, access.for_client())
+        cluster = Cluster(folder, ports, supervisor, client)
+        supervisor.start(
+            postgres(folder, ports.postgres),
+            redis_server(folder, ports.redis),
+            _support("bucket", "kept_bucket", ports.bucket, ports.bucket, cluster.journal, BUCKET),
+            _support("front", "front", ports.front, ports.front, ports.api_1, ports.api_2),
+        )
+        server = _server(workspace, ports) | access.for_server()
+        first, second = (_api(name, server, port) for name, port in zip(
+            API_PROCESSES, (ports.api_1, ports.api_2), strict=True
+        ))  # fmt: skip
+        supervisor.start(first)  # alone: it creates the database
+        services = Part("services", [*SERVING, "server", "services", "start"], server)
+        supervisor.start(second, services)
+        yield cluster
+
+
+SERVING = (sys.executable, "-m", "flows.service.serving")
+
+
+def _api(name: str, environment: dict[str, str], port: int) -> Part:
+    command = [*SERVING, "server", "start", "--no-services", "--host", "127.0.0.1"]
+    return Part(
+        name,
+        [*command, "--port", str(port)],
+        environment,
+        lambda: healthy(f"http://127.0.0.1:{port}/api"),
+    )
+
+
+def _support(name: str, module: str, port: int, *arguments: object) -> Part:
+    command = [sys.executable, "-m", f"tests.support.{module}", *map(str, arguments)]
+    return Part(name, command, _base(), lambda: answers(port))
+
+
+def _server(workspace: Path, ports: Ports) -> dict[str, str]:
+    """Return the environment of a server process: as `roundhouse up` makes it."""
+    told = {
+        DATABASE: postgres_url(ports.postgres),
+        REDIS: f"redis://127.0.0.1:{ports.redis}/0",
+    }
+    backing = backing_of(told)
+    front = {"PREFECT_SERVER_UI_API_URL": f"http://127.0.0.1:{ports.front}/api"}
+    return base_environment(workspace, backing, _base()) | front | QUICKER
+
+
+def _client(ports: Ports, access: dict[str, str]) -> dict[str, str]:
+    return {
+        **_base(),
+        **QUICKER,
+        **access,
+        "PREFECT_API_URL": f"http://127.0.0.1:{ports.front}/api",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+def _base() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
