@@ -7,16 +7,20 @@ InfraError
 ├── StoreError                  the artifact store was asked for something it cannot give
 │   ├── MissingArtifactError    no object has this digest
 │   ├── CorruptArtifactError    an object's bytes no longer have its digest
+│   ├── LeaseHeldError          a living process holds the lease
+│   ├── LeaseLostError          a lease was not renewed in time: others may go on
 │   └── BucketError             a bucket of an S3 service cannot be used as asked
 │       ├── MissingBucketError  there is no such bucket
 │       ├── BucketAccessError   no credentials, wrong ones, or such as may not do this
 │       ├── StoreUnreachableError  the service does not answer, however long one waits
-│       └── ObjectConditionError  another process has written the object meanwhile
+│       ├── ObjectConditionError  another process has written the object meanwhile
+│       └── StoreUnfitError     the service ignores what a store is built on
 ├── ModelError                  a model cannot be found or read
 │   ├── ModelNotFoundError      neither a folder here nor a repository that this token may read
 │   ├── UnknownRevisionError    the repository has no such branch, tag or commit
 │   ├── FolderRevisionError     a revision was asked of a folder, which has none
 │   ├── HubUnreachableError     the Hub does not answer, and what is cached does not suffice
+│   ├── AbsentModelError        another machine's model folder is not, or not the same, on this one
 │   ├── ModelConfigError        config.json is missing, damaged, or of another model
 │   └── WeightsError            the weights cannot be used as they are
 │       ├── NoWeightsError      there are no safetensors weights
@@ -24,8 +28,10 @@ InfraError
 │       ├── MissingShardError   a weight file that the index names is not there
 │       ├── TruncatedShardError a weight file is shorter than its header says
 │       ├── CorruptShardError   a weight file's header or content is damaged
+│       ├── ChangedWeightsError  a weight file is another one than when the run began
 │       └── UnknownTensorError  a tensor that the model needs is in no weight file
 ├── UnknownArchitectureError    a model family that nobody here can read
+├── EngineMismatchError         a worker has another version of the engine than its work asks for
 ├── CalibrationError            a calibration set cannot be drawn as asked
 │   ├── CalibrationSourceError  the set as a whole cannot be read: missing, empty, unknown
 │   │   └── EncodingError       a text file is not UTF-8
@@ -152,6 +158,22 @@ class CorruptArtifactError(StoreError):
     """An object's bytes no longer have its digest."""
 
 
+class LeaseHeldError(StoreError):
+    """A living process holds the lease."""
+
+    def __init__(self, what: str, holder: str) -> None:
+        """Name what is worked on, and who does it."""
+        super().__init__(
+            f"{what} is in the hands of {holder}, which is at work. Wait for it to end; the same "
+            "command goes on from what it has finished."
+        )
+        self.holder = holder
+
+
+class LeaseLostError(StoreError):
+    """A lease was not renewed in time, and others may have gone on."""
+
+
 class BucketError(StoreError):
     """A bucket of an S3 service cannot be used as asked."""
 
@@ -170,6 +192,10 @@ class StoreUnreachableError(BucketError):
 
 class ObjectConditionError(BucketError):
     """Another process has written the object since it was looked at."""
+
+
+class StoreUnfitError(BucketError):
+    """The service ignores what a store is built on."""
 
 
 class TriggerError(InfraError):
@@ -286,6 +312,10 @@ class OutputExistsError(CheckpointError):
 
 class AlreadyQuantizedError(CheckpointError):
     """The model to quantize is quantized already."""
+
+
+class EngineMismatchError(InfraError):
+    """A worker has another version of the engine than its work asks for."""
 
 
 class UnknownArchitectureError(InfraError, ValueError):
@@ -410,6 +440,10 @@ class HubUnreachableError(ModelError):
     """The Hub does not answer, and what is cached does not suffice."""
 
 
+class AbsentModelError(ModelError):
+    """A model that another machine has named is not on this one, or is another one here."""
+
+
 class ModelConfigError(ModelError):
     """The model's config.json is missing, no JSON object, or belongs to another model."""
 
@@ -436,6 +470,10 @@ class TruncatedShardError(WeightsError):
 
 class CorruptShardError(WeightsError):
     """A weight file's header or content is damaged."""
+
+
+class ChangedWeightsError(WeightsError):
+    """A weight file is another one than when the run began, or is gone."""
 
 
 class UnknownTensorError(WeightsError):

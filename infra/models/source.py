@@ -8,6 +8,7 @@ and contents, and nothing else: not where the folder is, not when it was written
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,7 @@ from infra.errors import (
 from infra.files import Json, canonical_json, explaining, sha256_of
 from infra.models.download import download
 from infra.models.tensors import TensorIndex
+from infra.store.place import StoreAddress
 
 CONFIG_FILE = "config.json"
 SIDE_FILES = ("*.json", "*.txt", "*.jinja", "*.model")
@@ -33,11 +35,15 @@ _READERS = 4  # hashing is bound by the disk or by one core a file
 
 
 class ModelSource(BaseModel):
-    """A model at one state, with its files on this machine."""
+    """A model at one state, with its files on this machine; its weights may be in a bucket."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path = Field(description="The folder of its files, absolute.")
+    weights: StoreAddress | None = Field(
+        default=None,
+        description="The bucket that its weights are streamed from; none: they are in the folder.",
+    )
     repo_id: str | None = Field(default=None, description="Its repository; none for a folder.")
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = Field(
         default=None, description="The commit that its files are of; none for a folder."
@@ -101,10 +107,19 @@ def digest_of(folder: Path) -> str:
     order = sorted(names)
     with ThreadPoolExecutor(_READERS) as pool:
         hashes = pool.map(_hash, (folder / name for name in order))
-        content: Json = {
-            name: {"size": (folder / name).stat().st_size, "sha256": sha256}
-            for name, sha256 in zip(order, hashes, strict=True)
-        }
+        return digest_of_files(
+            {
+                name: ((folder / name).stat().st_size, sha256)
+                for name, sha256 in zip(order, hashes, strict=True)
+            }
+        )
+
+
+def digest_of_files(files: Mapping[str, tuple[int, str]]) -> str:
+    """Return the digest of a model whose files have these sizes and SHA-256, by their names."""
+    content: Json = {
+        name: {"size": size, "sha256": sha256} for name, (size, sha256) in files.items()
+    }
     return hashlib.sha256(canonical_json(content)).hexdigest()
 
 

@@ -6,15 +6,17 @@ first second.  A tensor is read when it is asked for, into fresh memory that is 
 """
 
 import difflib
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
-from infra.errors import BadIndexError, NoWeightsError, UnknownTensorError
+from infra.errors import BadIndexError, CorruptShardError, NoWeightsError, UnknownTensorError
 from infra.models.shards import (
     FolderReader,
     RangeReader,
@@ -52,18 +54,31 @@ class TensorIndex:
     Made by `open`.  Immutable, and safe to share between threads: no file stays open.
     """
 
-    def __init__(self, reader: RangeReader, places: Mapping[str, TensorPlace]) -> None:
+    def __init__(
+        self,
+        reader: RangeReader,
+        places: Mapping[str, TensorPlace],
+        digests: Mapping[str, str],
+    ) -> None:
         """Take what `open` has found."""
         self._reader = reader
         self._places = places
+        self._digests = digests
 
     @classmethod
-    def open(cls, folder: Path, *, reader: RangeReader | None = None) -> Self:
+    def open(
+        cls,
+        folder: Path,
+        *,
+        reader: RangeReader | None = None,
+        digests: Mapping[str, str] = MappingProxyType({}),
+    ) -> Self:
         """Read and check the headers of all weight files of a model.
 
         Args:
             folder: The model folder.
             reader: Where its files are, if not in that folder of this machine.
+            digests: SHA-256 of the bytes of tensors, which are held against it when they are read.
 
         Raises:
             NoWeightsError: There are no safetensors weights.
@@ -74,7 +89,7 @@ class TensorIndex:
             StorageError: A file cannot be read.
         """
         files = reader or FolderReader(folder)
-        return cls(files, _find(files, folder))
+        return cls(files, _find(files, folder), digests)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +129,7 @@ class TensorIndex:
         Raises:
             UnknownTensorError: There is no such tensor.
             TruncatedShardError: The file has become shorter since the index was opened.
+            CorruptShardError: Its bytes have another digest than they should have.
             StorageError: The file cannot be read.
         """
         place = self._place(name)
@@ -121,11 +137,21 @@ class TensorIndex:
         if tensor.numel():
             target = tensor.reshape(-1).view(torch.uint8).numpy().data
             fill(self._reader, place.file, place.start, target)
+            self._require_digest(name, target)
         return tensor
 
     def load_many(self, names: Iterable[str]) -> dict[str, Tensor]:
         """Read several tensors, in the order given; raises as `load` does."""
         return {name: self.load(name) for name in names}
+
+    def _require_digest(self, name: str, data: memoryview) -> None:
+        wanted = self._digests.get(name)
+        if wanted is not None and (found := hashlib.sha256(data).hexdigest()) != wanted:
+            raise CorruptShardError(
+                f"{name} in {self.shard_of(name)} of {self._reader.place()} was read with the "
+                f"SHA-256 {found}, but had {wanted} when the model was found. Try again; if it "
+                "stays so, store that file anew."
+            )
 
     def _place(self, name: str) -> TensorPlace:
         place = self._places.get(name)

@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 import s3fs
 from aiohttp import ClientError as ConnectionCut
 from botocore.exceptions import BotoCoreError, ClientError
+from fsspec.asyn import sync
 
 from infra.s3.address import Object, Seen, Service
-from infra.s3.refusals import Asked, explained, may_pass, missing
+from infra.s3.refusals import Asked, another_version, explained, may_pass, missing
 
 PATIENCE = 120.0
 """Seconds for which a service may be away before a run gives up."""
@@ -105,6 +106,18 @@ class S3:
             return None
         return Seen(answer["ContentLength"], answer["ETag"])
 
+    def read(self, place: Object, start: int, length: int, etag: str) -> bytes:
+        """Return bytes of an object, which must still be the version of this ETag.
+
+        Raises:
+            ObjectConditionError: It is another version by now.
+            FileNotFoundError: It is gone.
+            BucketError: As `ask` says.
+        """
+        return self.ask(
+            place.uri, "reading", lambda files: _range(files, place, (start, length), etag)
+        )
+
     def require_bucket(self, place: Object) -> None:
         """Refuse a bucket that is not there or may not be seen.
 
@@ -116,6 +129,25 @@ class S3:
             self.call("head_bucket", Object(place.bucket, ""), "looking for")
         except FileNotFoundError as error:
             raise missing(place.uri, self.service) from error
+
+
+def _range(files: Any, place: Object, span: tuple[int, int], etag: str) -> bytes:
+    start, length = span
+    answer = files.call_s3(
+        "get_object",
+        Bucket=place.bucket,
+        Key=place.key,
+        Range=f"bytes={start}-{start + length - 1}",
+        IfMatch=etag,
+    )
+    body = answer["Body"]
+    try:
+        if answer["ETag"] != etag:  # a service that knows no conditions
+            raise another_version(place.uri)
+        data: bytes = sync(files.loop, body.read)
+    finally:
+        body.close()
+    return data
 
 
 def _filesystem(service: Service) -> Any:

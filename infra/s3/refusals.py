@@ -71,10 +71,7 @@ def explained(error: Exception, asked: Asked) -> BucketError | None:
     if code == "NoSuchBucket":
         return missing(asked.uri, asked.service)
     if status == _CONDITION_STATUS:
-        return ObjectConditionError(
-            f"{asked.uri} is not as the request demanded ({status} while {asked.doing} it): "
-            "another process has written it meanwhile."
-        )
+        return another_version(asked.uri)
     if may_pass(error):
         return _unreachable(error, asked)
     if isinstance(error, FileNotFoundError) or (isinstance(error, OSError) and not code):
@@ -82,6 +79,14 @@ def explained(error: Exception, asked: Asked) -> BucketError | None:
     if isinstance(error, _UNKEYED) or status in _DENIED_STATUS:
         return _denied(code or type(error).__name__, asked)
     return _refused(error, code, asked)
+
+
+def another_version(uri: str) -> ObjectConditionError:
+    """Return the error about an object that is not as a request demanded."""
+    return ObjectConditionError(
+        f"{uri} is another version than the one that was looked at: another process has written "
+        "it meanwhile."
+    )
 
 
 def missing(uri: str, service: Service) -> MissingBucketError:
