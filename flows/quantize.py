@@ -18,7 +18,8 @@ from flows.evaluate import BASELINE, Material, draw_material, evaluate
 from flows.publishing import look_before_publishing, publish_chosen
 from flows.recipe import Recipe, Variant
 from flows.results import Evaluation, RunResult, VariantResult
-from flows.segment import cut, quantize_segment
+from flows.segment import Records, cut
+from flows.segments import Asked, Cut, quantize_variants
 from infra.models.source import ModelSource
 from infra.store import Place
 from tasks.calibrate import collect_samples
@@ -28,7 +29,7 @@ from tasks.finished import find_export
 from tasks.preflight import look_before
 from tasks.progress import say
 from tasks.resolve import resolve_model
-from tasks.specs import BlockRecord, ExportResult, SegmentPlan
+from tasks.specs import CalibrationRef, ExportResult
 from tasks.verify import verify_export
 
 
@@ -57,8 +58,13 @@ def quantize_model(
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
     material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
+    asked = tuple(_drawn(variant, source, place) for variant in recipe.variants)
+    blocks = quantize_variants(
+        Cut(source, runs, recipe.quantization, recipe.compute, place), asked, recipe.workers
+    )
     results = tuple(
-        _make_variant(recipe, variant, source, runs, place) for variant in recipe.variants
+        _make_variant(recipe, variant, source, samples, blocks[variant.name], place)
+        for variant, (_, samples) in zip(recipe.variants, asked, strict=True)
     )
     evaluation = _evaluate(recipe, source, results, material, place)
     result = RunResult(source=source, variants=results, evaluation=evaluation)
@@ -103,33 +109,23 @@ def _evaluate(
     )
 
 
+def _drawn(variant: Variant, source: ModelSource, place: Place) -> Asked:
+    """Draw the samples of one variant."""
+    chosen = variant.calibration
+    say(f"{variant.name}: {'rounding to nearest' if chosen is None else 'drawing samples'}")
+    return Asked(variant.name, None if chosen is None else collect_samples(chosen, source, place))
+
+
 def _make_variant(
     recipe: Recipe,
     variant: Variant,
     source: ModelSource,
-    runs: tuple[range, ...],
+    samples: CalibrationRef | None,
+    records: Records,
     place: Place,
 ) -> VariantResult:
-    """Quantize the model on one calibration set, and prove what was written."""
+    """Write one variant, and prove what was written."""
     how, compute = recipe.quantization, recipe.compute
-    chosen = variant.calibration
-    say(f"{variant.name}: {'rounding to nearest' if chosen is None else 'drawing samples'}")
-    samples = None if chosen is None else collect_samples(chosen, source, place)
-    records: tuple[BlockRecord, ...] = ()
-    for run in runs:
-        records += quantize_segment(
-            SegmentPlan(
-                variant=variant.name,
-                source=source,
-                calibration=samples,
-                quantization=how,
-                compute=compute,
-                first_block=run.start,
-                end_block=run.stop,
-                blocks=runs[-1].stop,
-                place=place,
-            )
-        )
     report.publish_blocks(variant.name, records)
 
     say(f"{variant.name}: exporting to {variant.export.output_dir}")

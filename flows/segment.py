@@ -7,28 +7,73 @@ in the store before the next one starts: a segment that is killed goes on behind
 """
 
 import itertools
+from collections.abc import Sequence
 
 from prefect import flow
+from pydantic import TypeAdapter
 
 from flows import report
 from flows.errors import RecipeError
+from flows.jobs import Job
+from infra.models.source import ModelSource
+from infra.store import open_store
 from tasks import bars, progress, quantize
 from tasks.moving import Moving
+from tasks.outcomes import outcome_key
 from tasks.specs import BlockRecord, SegmentPlan
+
+Records = tuple[BlockRecord, ...]
 
 
 @flow(name="quantize-segment", flow_run_name="{plan.title}", persist_result=False)
-def quantize_segment(plan: SegmentPlan) -> tuple[BlockRecord, ...]:
+def quantize_segment(plan: SegmentPlan) -> Records:
     """Quantize the blocks of ``plan`` one after the other.
+
+    Args:
+        plan: The model, its samples, which of its blocks, and how.
 
     Returns:
         One record a block, in order.
+
+    Raises:
+        EngineMismatchError: The plan is meant for another version of the engine.
+        QuantcoreError: The weights or a block are broken, or there is no room for activations.
+        InfraError: A file cannot be read, or the store cannot be written.
     """
     with quantize.open_segment(plan) as segment, bars.blocks_moving(plan) as bar:
-        return tuple(
+        records = tuple(
             _one_block(plan, segment, block, bar)
             for block in range(plan.first_block, plan.end_block)
         )
+    return segment_job(plan).done(open_store(plan.place), records)
+
+
+def segment_job(plan: SegmentPlan) -> Job[Records]:
+    """Return the quantization of a segment as work that may be handed out."""
+    knobs = {"segments"} if plan.found is not None else {"segments", "seam"}
+    without = {
+        **dict.fromkeys(("variant", "blocks", "start"), True),
+        "source": ModelSource.model_fields.keys() - {"digest"},
+        "calibration": {"name": True, "report": True, "ref": {"uri"}},
+        "quantization": knobs,
+        "compute": {"threads", "activation_gib"},
+        "found": {"__all__": {"uri"}},
+    }
+    key = outcome_key("segment", plan, without)
+    return Job(quantize_segment, plan, plan.title, key, TypeAdapter(Records))
+
+
+def seam_plan(plans: Sequence[SegmentPlan], records: Sequence[BlockRecord]) -> SegmentPlan | None:
+    """Return the re-tuning of all blocks behind the first segment; None: none is asked for.
+
+    Args:
+        plans: Those of all segments of one variant, in order.
+        records: Those of all its blocks, in order.  What comes of the seam replaces the last.
+    """
+    if len(plans) == 1 or not plans[0].quantization.seam or plans[0].calibration is None:
+        return None
+    found = tuple(record.ref for record in records)
+    return plans[1].model_copy(update={"end_block": plans[-1].end_block, "found": found})
 
 
 def cut(blocks: int, segments: int) -> tuple[range, ...]:
