@@ -7,6 +7,7 @@ whose fingerprint is on record is not run again.
 
     root/cas/sha256/aa/<64 hex>       the objects, read-only
     root/manifests/<64 hex>.json      one manifest a fingerprint, written last
+    root/leases/                      who is at work on what (`infra.store.leases`)
     root/tmp/                         what is being written
 
 A kill at any moment leaves at worst a file in ``tmp``, which a later writer sweeps away.  Objects
@@ -14,7 +15,6 @@ appear by rename and manifests by hard link, which the file system lets exactly 
 """
 
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,9 +31,16 @@ from infra.files import (
     sync,
     write_atomically,
 )
+from infra.store.folderinventory import FolderInventory
+from infra.store.inventory import Inventory
+from infra.store.manifests import LEASES, manifest_key, object_key, parsed
 from infra.store.protocol import ArtifactRef, canonical, require_fingerprint
+from infra.store.registers import FolderRegisters, Registers
 
 STALE_SECONDS = 24 * 3600  # no write takes a day
+TRUSTED_SECONDS = 12 * 3600
+"""For how long a sound object that is there already is left as it is.  An older one is written
+again, so that a collection of garbage, which spares the last day's objects, cannot take it away."""
 
 
 class FolderStore:
@@ -99,13 +106,7 @@ class FolderStore:
                 data = path.read_bytes()
             except FileNotFoundError:
                 return None
-        try:
-            manifest = json.loads(data)
-        except ValueError as error:
-            raise _corrupt_manifest(path, str(error)) from error
-        if not isinstance(manifest, dict):
-            raise _corrupt_manifest(path, f"it is a {type(manifest).__name__}, not an object")
-        return manifest
+        return parsed(data, str(path))
 
     def record(self, fingerprint: str, manifest: Mapping[str, Json]) -> dict[str, Any]:
         """Put ``manifest`` on record under ``fingerprint``; the first writer wins.
@@ -148,6 +149,14 @@ class FolderStore:
         path = self._manifest(fingerprint)
         write_atomically(path, canonical(manifest, f"The manifest of {fingerprint}"))
 
+    def registers(self) -> Registers:
+        """Return the store's registers, for leases."""
+        return FolderRegisters(self.root / LEASES)
+
+    def inventory(self) -> Inventory:
+        """Return the store as who counts and cleans it sees it."""
+        return FolderInventory(self.root)
+
     def _put(self, pieces: Iterable[bytes]) -> ArtifactRef:
         temporary = self._temporary()
         with explaining(temporary, "writing"):
@@ -156,13 +165,12 @@ class FolderStore:
                 self._settle(temporary, digest)
             finally:
                 temporary.unlink(missing_ok=True)
-        uri = self._object(digest).relative_to(self.root).as_posix()
-        return ArtifactRef(uri=uri, sha256=digest)
+        return ArtifactRef(uri=object_key(digest), sha256=digest)
 
     def _settle(self, temporary: Path, digest: str) -> None:
-        """Give a finished file its name, unless a sound object has it already."""
+        """Give a finished file its name, unless a sound and young object has it already."""
         target = self._object(digest)
-        if target.is_file() and sha256_of(target) == digest:
+        if target.is_file() and _is_young(target) and sha256_of(target) == digest:
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.chmod(0o444)
@@ -177,11 +185,11 @@ class FolderStore:
         return folder / secrets.token_hex(16)
 
     def _object(self, digest: str) -> Path:
-        return self.root / "cas" / "sha256" / digest[:2] / digest
+        return self.root / object_key(digest)
 
     def _manifest(self, fingerprint: str) -> Path:
         require_fingerprint(fingerprint)
-        return self.root / "manifests" / f"{fingerprint}.json"
+        return self.root / manifest_key(fingerprint)
 
 
 def _write_hashing(path: Path, pieces: Iterable[bytes]) -> str:
@@ -193,6 +201,10 @@ def _write_hashing(path: Path, pieces: Iterable[bytes]) -> str:
             file.write(piece)
     sync(path)
     return digest.hexdigest()
+
+
+def _is_young(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime < TRUSTED_SECONDS
 
 
 def _sweep(folder: Path) -> None:
@@ -208,10 +220,3 @@ def _older_than(folder: Path, moment: float) -> Iterator[Path]:
                 yield path
         except FileNotFoundError:
             continue  # its writer has just finished
-
-
-def _corrupt_manifest(path: Path, reason: str) -> CorruptArtifactError:
-    return CorruptArtifactError(
-        f"The manifest {path} is corrupt: {reason}. Check the disk and remove the file; the step "
-        "that it belongs to will then run again."
-    )

@@ -11,10 +11,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.s3.address import SCHEME, Service
 from infra.store.folder import FolderStore
 from infra.store.protocol import Store
 
-S3 = "s3://"
 WORKSPACE = "ROUNDHOUSE_WORKSPACE"
 """Environment variable of a worker: which folder of its machine it uses, whatever it is told."""
 
@@ -44,9 +44,14 @@ class StoreAddress(BaseModel):
     )
 
     @property
+    def service(self) -> Service:
+        """Which S3 service it is on, where it is."""
+        return Service(self.endpoint, self.region, self.checksums)
+
+    @property
     def on_s3(self) -> bool:
         """Whether it is a bucket."""
-        return self.uri is not None and self.uri.startswith(S3)
+        return self.uri is not None and self.uri.startswith(SCHEME)
 
 
 class Place(BaseModel):
@@ -82,6 +87,12 @@ def open_store(place: Place) -> Store:
     """Open the store of a place.
 
     Raises:
-        StoreError: The store cannot be used.
+        BucketError: The bucket cannot be used; its subclasses say why.
+        StoreUnfitError: Its service does not keep what conditional writes promise.
     """
+    if place.store.on_s3:
+        # s3fs takes most of a second to import, and who uses a folder need not wait for it
+        from infra.store.opening import open_bucket  # noqa: PLC0415
+
+        return open_bucket(place.store, place.local / "objects")
     return FolderStore(place.local if place.store.uri is None else Path(place.store.uri))

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import StoreError
 from infra.files import Json, canonical_json
+from infra.store.inventory import Inventory
+from infra.store.registers import Registers
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -48,6 +50,14 @@ class Store(Protocol):
 
     def replace(self, fingerprint: str, manifest: Mapping[str, Json]) -> None:
         """Put ``manifest`` on record in place of one whose objects are lost or corrupt."""
+        ...
+
+    def registers(self) -> Registers:
+        """Return the store's registers, which leases are made of."""
+        ...
+
+    def inventory(self) -> Inventory:
+        """Return the store as who counts and cleans it sees it."""
         ...
 
 

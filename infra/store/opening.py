@@ -1,0 +1,52 @@
+"""A store in a bucket, opened: the service is asked once whether it is fit, and then trusted."""
+
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.errors import StoreUnreachableError
+from infra.s3.address import Service, split
+from infra.s3.client import FIRST_PATIENCE, S3
+from infra.store.bucket import Bucket
+from infra.store.place import StoreAddress
+from infra.store.probe import probe
+from infra.store.s3 import S3Store
+
+_LOG = logging.getLogger(__name__)
+_ACCOUNT = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+
+
+class _Asker(NamedTuple):
+    """Who asks: a process and its account.  A client cannot be carried into a forked process."""
+
+    process: int
+    account: tuple[str | None, ...]
+
+
+def open_bucket(address: StoreAddress, cache: Path) -> S3Store:
+    """Open a store in a bucket.
+
+    Args:
+        address: Where it is.
+        cache: Folder of this machine for copies of objects.
+
+    Raises:
+        BucketError: The bucket cannot be used; its subclasses say why.
+        StoreUnfitError: Its service does not keep what conditional writes promise.
+    """
+    asker = _Asker(os.getpid(), tuple(map(os.environ.get, _ACCOUNT)))
+    return S3Store(_fit(address.uri or "", address.service, asker), cache)
+
+
+@functools.lru_cache(maxsize=8)
+def _fit(uri: str, service: Service, _asker: _Asker) -> Bucket:
+    """Return a bucket that a store can be kept in; a process asks once."""
+    root = split(uri)
+    try:
+        probe(Bucket(S3(service, patience=FIRST_PATIENCE), root))
+    except StoreUnreachableError as error:
+        _LOG.warning("%s Trying for longer.", error)
+        probe(Bucket(S3(service), root))
+    return Bucket(S3(service), root)
