@@ -8,7 +8,6 @@ from its codes, and only when a later block needs them.
 
 import math
 import resource
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.calibration.sample import load as load_samples
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
+from infra.scratch import scratch_folder
 from infra.store import ArtifactRef, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain, duplicate
@@ -29,10 +28,12 @@ from quantcore.block import QuantizedBlock, advance, learn_block, nearest_block
 from quantcore.grid import IntGrid
 from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
+from tasks.chains import front_chain, read_states, run_to
 from tasks.codes import read_codes, write_codes
 from tasks.engine import OpenModel, budget_of, grid_of, open_model, torch_threads
 from tasks.progress import ProgressEvent, emit
 from tasks.specs import BlockRecord, SegmentPlan
+from tasks.worker import require_engine
 
 
 @dataclass(slots=True)
@@ -78,16 +79,18 @@ def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
     """Open a segment for `quantize_block`; its scratch files are gone afterwards.
 
     Raises:
+        EngineMismatchError: The plan is meant for another version of the engine.
         InfraError: The model cannot be opened.
     """
-    store = open_store(plan.place)
-    model = open_model(plan.source.path, plan.compute)
-    (plan.place.local / "scratch").mkdir(parents=True, exist_ok=True)
+    require_engine(plan.engine)
+    place = plan.place.here()
+    store = open_store(place)
+    model = open_source(present(plan.source, place), plan.compute)
     with (
-        tempfile.TemporaryDirectory(dir=plan.place.local / "scratch") as scratch,
+        scratch_folder(place.local / "scratch") as scratch,
         torch_threads(plan.compute.threads),
     ):
-        yield Segment(plan, store, model, Path(scratch))
+        yield Segment(plan, store, model, scratch)
 
 
 @task(task_run_name="block {block}", cache_policy=NO_CACHE, persist_result=False)
@@ -232,15 +235,18 @@ def _chains_before(segment: Segment, block: int) -> _Chains:
 
 
 def _start(segment: Segment, size: int) -> _Chains:
-    """Run the samples through the 16-bit model up to the segment's first block."""
+    """Read the 16-bit states in front of the first block, or run the samples up to there."""
     plan = segment.plan
     if plan.calibration is None:
         raise ValueError("A segment without calibration has no chains.")
-    samples = load_samples(segment.store.open(plan.calibration.ref)).samples
     budget = budget_of(plan.compute, segment.scratch, chains=2)
-    full = segment.model.chain(samples, name="full", budget=budget)
-    for earlier in range(plan.first_block):
-        advance(segment.model.block(earlier), full, {}, size)
+    if plan.start is not None:
+        full = read_states(segment.store.open(plan.start), name="full", budget=budget)
+    else:
+        full = front_chain(
+            segment.store, segment.model, plan.calibration, name="full", budget=budget
+        )
+        run_to(segment.model, full, range(plan.first_block), size)
     return _Chains(full, duplicate(full, name="quantized", budget=budget), plan.first_block)
 
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
+from quantcore import ENGINE_VERSION
 
 Format = Literal["auto_round", "auto_gptq"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -134,8 +135,16 @@ class BlockRecord(Spec):
     loss_before: float | None = Field(
         description="Held-out error of round-to-nearest; None: no samples, or not finite."
     )
+    loss_found: float | None = Field(
+        default=None,
+        description="The same error of the rounding that a seam began from; None: not re-tuned.",
+    )
     loss_after: float | None = Field(description="The same error of what was kept.")
-    chosen_iteration: int = Field(ge=0, description="The step kept; 0: round-to-nearest.")
+    chosen_iteration: int = Field(
+        ge=0,
+        description="The step kept; 0: what it began from, which is round-to-nearest "
+        "or, where re-tuned, the rounding found before.",
+    )
     fallback: str | None = Field(description="Why the block fell back to round-to-nearest, if so.")
     sqnr_db: float | None = Field(
         description="Signal to noise at the output, in dB; None: as above."
@@ -157,16 +166,29 @@ class SegmentPlan(Spec):
     end_block: int = Field(ge=1, description="One past the last block.")
     blocks: int = Field(ge=1, description="Blocks of the whole model, for display.")
     place: Place = Field(description="Where work is kept, and found again.")
+    start: ArtifactRef | None = Field(
+        default=None,
+        description="16-bit states in front of the first block; None: run the model up to there.",
+    )
+    found: tuple[ArtifactRef, ...] | None = Field(
+        default=None,
+        description="Codes of all blocks up to the end: a seam re-tunes those of this run.",
+    )
+    engine: str = Field(default=ENGINE_VERSION, description="Version of the engine that is meant.")
 
     @property
     def title(self) -> str:
         """What the run is called where people read it; blocks are counted from 1 there."""
-        return f"{self.variant}: blocks {self.first_block + 1} to {self.end_block} of {self.blocks}"
+        what = "blocks" if self.found is None else "seam, blocks"
+        return f"{self.variant}: {what} {self.first_block + 1} to {self.end_block} of {self.blocks}"
 
     @model_validator(mode="after")
     def _is_a_run_of_blocks(self) -> "SegmentPlan":
         if not self.first_block < self.end_block <= self.blocks:
             msg = f"blocks {self.first_block}..{self.end_block} of {self.blocks} are no segment"
+            raise ValueError(msg)
+        if self.found is not None and len(self.found) != self.end_block:
+            msg = f"a seam up to block {self.end_block} needs the codes of as many blocks"
             raise ValueError(msg)
         if (self.calibration is None) != (self.quantization.iters == 0):
             msg = "a segment has a calibration set exactly when iters is above 0"
