@@ -1,11 +1,12 @@
 """Say what a run did: artifacts for the page of the run, lines and tables for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from flows.recipe import Recipe, Variant
 from flows.results import RunResult, VariantResult
+from infra.evaluation.verdict import Verdict
 from tasks.evalspecs import FidelityReport
 from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
 from tasks.telling import artifact_key, tell_markdown, tell_table
@@ -41,6 +42,7 @@ def block_rows(records: Sequence[BlockRecord]) -> list[dict[str, Any]]:
             "block": record.block + 1,
             "loss before": _number(record.loss_before),
             "loss after": _number(record.loss_after),
+            "change": _change(record),
             "iteration kept": record.chosen_iteration,
             "SQNR (dB)": "-" if record.sqnr_db is None else f"{record.sqnr_db:.1f}",
             "fallback": record.fallback or "-",
@@ -84,9 +86,29 @@ def summary(recipe: Recipe, result: RunResult) -> str:
         table_line("---" for _ in COLUMNS),
         *(table_line(row) for row in summary_rows(result)),
         "",
+        *_verdicts(result),
+        "## Folders",
+        "",
         *(f"- `{folder}`" for one in result.variants for folder in one.export.folders.values()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _verdicts(result: RunResult) -> Iterator[str]:
+    """Yield what the gate says of each variant, and why, as far as anything was judged."""
+    judged = () if result.evaluation is None else result.evaluation.variants
+    verdicts = [(each.name, each.judged.verdict) for each in judged if each.judged is not None]
+    if verdicts:
+        yield from ("## Verdict of the gate", "")
+        yield from (f"- {name}: **{one.outcome}**. {_why(one)}" for name, one in verdicts)
+        yield ""
+
+
+def _why(verdict: Verdict) -> str:
+    """Return what decided; of what passed, how much that is."""
+    if verdict.outcome == "pass":
+        return f"{len(verdict.reasons)} things were looked at, and none speaks against it."
+    return " ".join(finding.words for finding in verdict.decisive)
 
 
 def summary_rows(result: RunResult) -> list[tuple[str, ...]]:
@@ -143,8 +165,15 @@ def _outcome(record: BlockRecord) -> str:
         return "rounded to nearest"
     if record.fallback:
         return f"held-out loss {record.loss_before:.4g}; {record.fallback}"
-    gain = 1 - record.loss_after / record.loss_before if record.loss_before else 0.0
-    return f"held-out loss {record.loss_before:.4g} -> {record.loss_after:.4g} ({-gain:+.0%})"
+    both = f"{record.loss_before:.4g} -> {record.loss_after:.4g}"
+    return f"held-out loss {both} ({_change(record)})"
+
+
+def _change(record: BlockRecord) -> str:
+    """Return how the held-out error of a block changed, in percent."""
+    if record.loss_before is None or record.loss_after is None:
+        return "-"
+    return f"{record.loss_after / record.loss_before - 1 if record.loss_before else 0.0:+.0%}"
 
 
 def table_line(cells: Iterable[str]) -> str:

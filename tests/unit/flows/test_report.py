@@ -8,7 +8,7 @@ from flows.results import VariantResult
 from infra.store import ArtifactRef
 from tasks.evalspecs import FidelityReport
 from tasks.specs import BlockRecord, CalibrationRef, ExportResult, VerifyReport
-from tests.support.evaluations import a_divergence, a_run, an_evaluation
+from tests.support.evaluations import FAIL, PASS, a_divergence, a_run, an_evaluation
 
 REF = ArtifactRef(uri="cas/x", sha256="0" * 64)
 LEARNED = BlockRecord(
@@ -70,7 +70,8 @@ def test_the_table_of_blocks_holds_readable_numbers() -> None:
     """The page shows all digits of a float."""
     (row,) = report.block_rows([LEARNED])
 
-    assert (row["block"], row["loss before"], row["SQNR (dB)"]) == (3, "0.02", "21.2")
+    assert (row["block"], row["loss before"], row["loss after"]) == (3, "0.02", "0.015")
+    assert (row["change"], row["SQNR (dB)"], row["seconds"]) == ("-25%", "21.2", "12.3")
     assert (row["peak memory (MiB)"], row["fallback"]) == ("3", "-")
 
 
@@ -85,6 +86,17 @@ def test_the_summary_shows_fidelity_and_folders() -> None:
     assert "| pile | 7.000 | 7.250 | 0.01250 | 97.50% | 5.0 |" in text
     assert "| llava | - | - | - | - | 5.0 |" in text
     assert "`out/auto_gptq`" in text
+    assert "Verdict" not in text
+
+
+def test_the_summary_says_what_the_gate_decided_and_why() -> None:
+    """The page of the run is enough to know whether there is a release, and what is against it."""
+    recipe = recipefile.load("qwen2-vl-7b-instruct")
+    result = a_run(an_evaluation({"pile": FAIL, "llava": PASS}), variants=(variant("pile"),))
+    text = report.summary(recipe, result)
+
+    assert "## Verdict of the gate\n\n- pile: **fail**. The average went from 80.00 to 7" in text
+    assert "- llava: **pass**. 8 things were looked at, and none speaks against it." in text
 
 
 def test_provenance_names_no_machine_and_no_folder(tmp_path: Path) -> None:
