@@ -102,7 +102,7 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
     return flow_of(plan)
 
 
-@flow(name="evaluate-checkpoints", flow_run_name="{request.name}", persist_result=False)
+@flow(name="evaluate", flow_run_name="{request.name}", persist_result=False)
 def evaluate_checkpoints(request: EvaluationRequest, workspace: Path) -> Evaluation:
     """Find what a person has named, and evaluate it.
 
@@ -111,8 +111,8 @@ def evaluate_checkpoints(request: EvaluationRequest, workspace: Path) -> Evaluat
         InfraError: A model cannot be found or read.
     """
     place = Place.of(workspace, request.store)
-    baseline = None if request.baseline is None else _subject(BASELINE, request.baseline)
-    candidates = tuple(_subject(each.name, each.location) for each in request.checkpoints)
+    baseline = None if request.baseline is None else _subject(BASELINE, request.baseline, place)
+    candidates = tuple(_subject(each.name, each.location, place) for each in request.checkpoints)
     first = baseline or candidates[0]
     material = draw_material(request.asked, request.text, first.source, place)
     return evaluate(
@@ -134,11 +134,11 @@ def evaluate_checkpoints(request: EvaluationRequest, workspace: Path) -> Evaluat
     )
 
 
-def _subject(name: str, model: ModelSpec) -> Subject:
-    return Subject(name=name, source=resolve_model(model.location, model.revision))
+def _subject(name: str, model: ModelSpec, place: Place) -> Subject:
+    return Subject(name=name, source=resolve_model(model.location, model.revision, place))
 
 
-@flow(name="evaluate", flow_run_name="{plan.title}", persist_result=False)
+@flow(name="evaluate-models", flow_run_name="{plan.title}", persist_result=False)
 def evaluate_models(plan: EvaluationPlan) -> Evaluation:
     """Let all models answer, count, compare with the 16-bit model, and judge.
 

@@ -32,6 +32,7 @@ from infra.card.sourcecard import read_source_card
 from infra.card.weights import weigh, weight_bytes
 from infra.checkpoints.sidefiles import PROVENANCE
 from infra.files import explaining
+from infra.models.finding import weight_bytes as source_weight_bytes
 from infra.models.source import ModelSource, read_config
 from tasks.engine import place_of
 from tasks.generations import Generations
@@ -144,7 +145,7 @@ def _source(recipe: Recipe, source: ModelSource) -> SourceFacts:
         license_name=card.license_name,
         license_link=card.license_link,
         languages=card.languages,
-        weight_bytes=weight_bytes(source.path),
+        weight_bytes=source_weight_bytes(source),
     )
 
 

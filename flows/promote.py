@@ -70,7 +70,7 @@ def promote_candidate(
         )
     )
     _require_sound(verify_candidate(candidate.content), repo_id, commit)
-    source = _source(recipe, candidate)
+    source = _source(recipe, candidate, place)
     evaluation = _judged(recipe, candidate, source, place)
     found = Promotion(repo_id=repo_id, commit=commit, source=source, evaluation=evaluation)
     settled = approval.settle(found, recipe.gate, approve_hold=approve_hold)
@@ -102,11 +102,12 @@ def _require_sound(problems: tuple[str, ...], repo_id: str, commit: str) -> None
         )
 
 
-def _source(recipe: Recipe, candidate: FetchedCandidate) -> ModelSource:
+def _source(recipe: Recipe, candidate: FetchedCandidate, place: Place) -> ModelSource:
     """Return the 16-bit model, which must be the very one that the candidate was made from."""
     told = candidate.facts.source
     location = told.repo_id or recipe.model.location
-    source = resolve_model(location, told.commit if told.repo_id else recipe.model.revision)
+    revision = told.commit if told.repo_id else recipe.model.revision
+    source = resolve_model(location, revision, place)
     if source.digest != told.digest:
         raise CandidateError(
             f"The candidate was made from another 16-bit model than {location}: digest "
@@ -123,7 +124,9 @@ def _judged(
     name, facts = candidate.facts.variant, candidate.facts
     say(f"{name}: judging the candidate")
     material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
-    subject = Subject(name=name, source=resolve_model(str(candidate.content.auto_round), None))
+    subject = Subject(
+        name=name, source=resolve_model(str(candidate.content.auto_round), None, place)
+    )
     return evaluate(
         EvaluationPlan(
             name=f"{recipe.name} {facts.variant}",

@@ -15,13 +15,14 @@ from flows import approval, report
 from flows.endpoint import at_its_hub
 from flows.errors import VerificationError
 from flows.evaluate import BASELINE, Material, draw_material, evaluate
+from flows.loss_report import publish_losses
 from flows.publishing import look_before_publishing, publish_chosen
 from flows.recipe import Recipe, Variant
 from flows.results import Evaluation, RunResult, VariantResult
 from flows.segment import Records, cut
 from flows.segments import Asked, Cut, quantize_variants
 from infra.models.source import ModelSource
-from infra.store import Place
+from infra.store import Place, open_store
 from tasks.calibrate import collect_samples
 from tasks.evalspecs import EvaluationPlan, Subject
 from tasks.export import export_checkpoint
@@ -54,7 +55,7 @@ def quantize_model(
     """
     recipe, place = at_its_hub(recipe, workspace), recipe.at(workspace)
     look_before_publishing(recipe)
-    source = resolve_model(recipe.model.location, recipe.model.revision)
+    source = resolve_model(recipe.model.location, recipe.model.revision, place)
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
     material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
@@ -88,7 +89,7 @@ def _evaluate(
         return None
     folders = {one.name: one.examined for one in results}
     candidates = tuple(
-        Subject(name=name, source=resolve_model(str(folder), None))
+        Subject(name=name, source=resolve_model(str(folder), None, place))
         for name, folder in folders.items()
     )
     return evaluate(
@@ -138,6 +139,7 @@ def _make_variant(
     say(f"{variant.name}: verifying the export")
     verification = verify_export(source, records, how, result, compute, place)
     _require(verification.problems, result)
+    publish_losses(variant.name, records, open_store(place))
 
     return VariantResult(
         name=variant.name, blocks=records, export=result, verification=verification

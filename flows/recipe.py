@@ -36,7 +36,8 @@ class ModelSpec(Spec):
 
     source: str = Field(
         min_length=1,
-        description="A folder, a Hub id, or packaged:demo (the model that Roundhouse carries).",
+        description="A folder, a Hub id, s3://bucket/prefix (weights are streamed, on the service of "
+        "the store), or packaged:demo (the model that Roundhouse carries).",
     )
     revision: str | None = Field(
         default=None,

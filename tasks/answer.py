@@ -18,6 +18,7 @@ from infra.evaluation.answerlines import as_lines
 from infra.evaluation.predictions import Progress, answer_all, answer_keys, open_log
 from infra.evaluation.shards import in_shard
 from infra.files import Json
+from infra.models.finding import present
 from infra.store import Place, Store, fingerprint, open_store
 from tasks.asking import generation, open_table, requests
 from tasks.bars import answers_moving
@@ -112,7 +113,7 @@ class _Worker:
         name = f"{ref.benchmark.name}-{shard.number + 1}-of-{asked.shards}"
         with open_log(folder, name) as log:  # first: who finds another run here loads no model
             self.opened = self.opened or open_subject(
-                shard.subject.source.path, asked, shard.compute
+                present(shard.subject.source, shard.place.here()), asked, shard.compute
             )
             engine = self.opened.engine(generation(table, asked))
             keys = answer_keys(shard.subject.source.digest, engine.identity, wanted)

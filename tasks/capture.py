@@ -14,13 +14,14 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import Field, model_validator
 
+from infra.models.finding import present
 from infra.models.source import ModelSource
 from infra.scratch import scratch_folder
 from infra.store import ArtifactRef, Place, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain
 from tasks.chains import front_chain, read_states, run_to, write_states
-from tasks.engine import OpenModel, budget_of, open_model, torch_threads
+from tasks.engine import OpenModel, budget_of, open_source, torch_threads
 from tasks.outcomes import find_outcome, put_outcome
 from tasks.specs import CalibrationRef, ComputeSpec, Spec
 from tasks.worker import require_engine

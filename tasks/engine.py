@@ -15,7 +15,9 @@ from torch import Tensor
 
 from infra.calibration.sample import Sample
 from infra.models.architectures import for_config
+from infra.models.finding import open_tensors
 from infra.models.qwen2_vl import DecoderBlock, Place, Qwen2VL
+from infra.models.source import ModelSource
 from infra.models.tensors import TensorIndex, Tensors
 from quantcore.activations import Batch, Budget, Chain, room
 from quantcore.block import Block
@@ -93,6 +95,15 @@ def open_model(folder: Path, compute: ComputeSpec, tensors: Tensors | None = Non
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     tensors = TensorIndex.open(folder) if tensors is None else tensors
     return OpenModel(tensors, for_config(config, tensors.names), place_of(compute))
+
+
+def open_source(source: ModelSource, compute: ComputeSpec) -> OpenModel:
+    """Open a model that is present on this machine, its weights in a folder or in a bucket.
+
+    Raises:
+        InfraError: No weights, a missing or cut shard, or an unknown architecture.
+    """
+    return open_model(source.path, compute, open_tensors(source))
 
 
 def grid_of(asked: QuantizationSpec) -> IntGrid:

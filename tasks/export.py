@@ -14,6 +14,7 @@ from torch import Tensor
 from infra.checkpoints.plan import ExportPlan, module_of
 from infra.checkpoints.tensorfile import TensorSpec
 from infra.checkpoints.writer import write_checkpoints
+from infra.models.finding import open_tensors
 from infra.models.source import ModelSource
 from infra.models.tensors import TensorIndex
 from infra.store import Place, Store, open_store
@@ -43,7 +44,7 @@ def export_checkpoint(
         QuantcoreError: A Linear cannot be packed at these bits.
     """
     started = time.perf_counter()
-    index = TensorIndex.open(source.path)
+    index = open_tensors(source)
     replacement = _packed_codes(records, quantization, open_store(place), index)
     plan = ExportPlan(
         out_dir=export.output_dir,

@@ -16,11 +16,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from infra.errors import NonFinitePredictionsError
+from infra.models.finding import present
 from infra.store import Store, open_store
 from tasks.contest import Entrant, Nearest, Outcome, Reading, Stored, compete
 from tasks.divergence import divergence
-from tasks.engine import OpenModel, budget_of, open_model, torch_threads
-from tasks.evalspecs import BlockNoise, FidelityPlan, FidelityReport
+from tasks.engine import OpenModel, budget_of, open_model, open_source, torch_threads
+from tasks.evalspecs import BlockNoise, FidelityPlan, FidelityReport, Subject
 from tasks.reader import ExportedTensors
 from tasks.readings import answer_readings, text_readings
 from tasks.subjects import tensors_of
@@ -51,13 +52,13 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
-    store = open_store(plan.place)
+    plan, store = _present(plan), open_store(plan.place)
     text = () if plan.text is None else text_readings(store, plan.text)
     prompts = _prompts(plan, store)
     if not (text or prompts) or not plan.candidates:
         return {}
     with torch_threads(plan.compute.threads), tempfile.TemporaryDirectory() as scratch:
-        source = open_model(plan.baseline.source.path, plan.compute)
+        source = open_source(plan.baseline.source, plan.compute)
         entrants, rivals = _enter(plan, source)
         budget = budget_of(plan.compute, Path(scratch), chains=1 + len(entrants))
         outcomes = dict(compete(source, entrants, (*text, *prompts), budget))
@@ -67,6 +68,17 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         each.name: _report(each.name, rivals.get(each.name), outcomes, len(text))
         for each in plan.candidates
     }
+
+
+def _present(plan: FidelityPlan) -> FidelityPlan:
+    """Return the plan with all models as they are on this machine."""
+
+    def here(subject: Subject) -> Subject:
+        source = present(subject.source, plan.place.here())
+        return subject.model_copy(update={"source": source})
+
+    candidates = tuple(map(here, plan.candidates))
+    return plan.model_copy(update={"baseline": here(plan.baseline), "candidates": candidates})
 
 
 def _prompts(plan: FidelityPlan, store: Store) -> tuple[Reading, ...]:
@@ -91,9 +103,8 @@ def _enter(plan: FidelityPlan, source: OpenModel) -> tuple[dict[str, Entrant], d
     entrants: dict[str, Entrant] = {}
     rivals: dict[str, _Rivals] = {}
     for candidate in plan.candidates:
-        folder = candidate.source.path
-        tensors = tensors_of(folder)
-        entrants[candidate.name] = Stored(open_model(folder, plan.compute, tensors))
+        tensors = tensors_of(candidate.source)
+        entrants[candidate.name] = Stored(open_model(candidate.source.path, plan.compute, tensors))
         if isinstance(tensors, ExportedTensors):
             grids = (tensors.grid, replace(tensors.grid, bits=4))
             rivals[candidate.name] = _Rivals(*(_NEAREST + str(grid) for grid in grids))

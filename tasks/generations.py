@@ -102,7 +102,7 @@ def _answers(
 ) -> tuple[dict[int, Answer], Mapping[str, str | int]]:
     """Return one model's answers by their number, and what it answered with; the model is freed."""
     asked = request.asked.model_copy(update={"mode": "one_by_one"})
-    opened = open_subject(subject.source.path, asked, request.compute)
+    opened = open_subject(subject.source, asked, request.compute)
     engine = opened.engine(Generation(max_new_tokens=request.max_new_tokens, batch_size=1))
     batches = engine.answer([each.request for each in questions])
     return {one.index: one for batch in batches for one in batch}, engine.identity

@@ -9,8 +9,8 @@ from prefect import task
 from infra.calibration.conversations import open_processor
 from infra.checkpoints.configs import source_config
 from infra.models.architectures import for_config
+from infra.models.finding import open_tensors
 from infra.models.source import ModelSource
-from infra.models.tensors import TensorIndex
 from tasks.engine import grid_of
 from tasks.finished import require_free_or_ours
 from tasks.specs import ExportRequest, QuantizationSpec
@@ -32,7 +32,7 @@ def look_before(
     """
     for request in requests:
         require_free_or_ours(source, request)
-    index = TensorIndex.open(source.path)
+    index = open_tensors(source)
     architecture = for_config(source_config(source.path), index.names)
     open_processor(source.path)
     grid = grid_of(quantization)

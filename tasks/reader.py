@@ -77,8 +77,12 @@ class ExportedTensors:
         return {name: self.load(name) for name in names}
 
 
-def open_export(folder: Path) -> ExportedTensors:
+def open_export(folder: Path, index: TensorIndex | None = None) -> ExportedTensors:
     """Open an exported folder.
+
+    Args:
+        folder: Holds config.json and, without ``index``, safetensors files.
+        index: Where its tensors are instead.
 
     Raises:
         UnloadableCheckpointError: It is packed in a way that is not read here.
@@ -94,7 +98,7 @@ def open_export(folder: Path) -> ExportedTensors:
             "a baseline, where what reads it is installed."
         )
     grid = IntGrid(bits=told["bits"], group_size=told["group_size"], symmetric=told["sym"])
-    return ExportedTensors(TensorIndex.open(folder), grid)
+    return ExportedTensors(TensorIndex.open(folder) if index is None else index, grid)
 
 
 def _strange(told: dict[str, Any]) -> str | None:

@@ -3,7 +3,9 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.models.source import ModelSource, resolve
+from infra.models.finding import find
+from infra.models.source import ModelSource
+from infra.store import Place
 from tasks.policies import NETWORK_BACKOFF, network_trouble
 
 
@@ -15,10 +17,10 @@ from tasks.policies import NETWORK_BACKOFF, network_trouble
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def resolve_model(model: str, revision: str | None) -> ModelSource:
-    """Return the model's folder, its commit and the digest of its files.
+def resolve_model(model: str, revision: str | None, place: Place) -> ModelSource:
+    """Return the model's folder or bucket, its commit and the digest of its files.
 
     Raises:
         InfraError: There is no such model or revision, or its files are not sound.
     """
-    return resolve(model, revision)
+    return find(model, revision, place)

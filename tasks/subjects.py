@@ -20,9 +20,10 @@ from infra.evaluation.engine import Engine, Generation
 from infra.evaluation.tokenizers import require_same_tokenizer
 from infra.evaluation.transformers_engine import TransformersEngine
 from infra.evaluation.vllm_engine import Vllm, VllmEngine, load_vllm
+from infra.models.finding import open_tensors
 from infra.models.loading import Loaded, load, load_as_client
-from infra.models.source import read_config
-from infra.models.tensors import TensorIndex, Tensors
+from infra.models.source import ModelSource, read_config
+from infra.models.tensors import Tensors
 from tasks.engine import place_of
 from tasks.evalspecs import BenchmarksSpec, Subject
 from tasks.reader import open_export
@@ -63,9 +64,10 @@ def learned_nothing(folder: Path) -> bool:
         return False  # somebody else's, or a 16-bit model
 
 
-def tensors_of(folder: Path) -> Tensors:
-    """Open a folder's tensors under their 16-bit names, packed or not."""
-    return open_export(folder) if is_quantized(folder) else TensorIndex.open(folder)
+def tensors_of(source: ModelSource) -> Tensors:
+    """Open a model's tensors under their 16-bit names, packed or not."""
+    index = open_tensors(source)
+    return open_export(source.path, index) if is_quantized(source.path) else index
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +85,23 @@ class OpenSubject:
         return TransformersEngine(self.model, self.folder, generation, mode=self.asked.mode)
 
 
-def open_subject(folder: Path, asked: BenchmarksSpec, compute: ComputeSpec) -> OpenSubject:
-    """Load a model whole, ready to answer.
+def open_subject(source: ModelSource, asked: BenchmarksSpec, compute: ComputeSpec) -> OpenSubject:
+    """Load a model that is present on this machine whole, ready to answer.
 
     Raises:
-        MissingEngineError: What should run it is not installed.
+        MissingEngineError: What should run it is not installed, or reads no buckets.
         UnloadableCheckpointError: Its tensors are not those that its model has.
         InfraError: Its files cannot be read.
     """
+    folder = source.path
+    if asked.engine == "vllm" or asked.loader == "client":
+        _require_files(source)
     if asked.engine == "vllm":
         return OpenSubject(folder, asked, load_vllm(folder))
     place = place_of(compute)
     load_it = _load_as_client if asked.loader == "client" else _load_own
     with _ONE_AT_A_TIME:
-        loaded = load_it(folder, place.device.type, place.dtype)
+        loaded = load_it(source, place.device.type, place.dtype)
     if wrong := (*loaded.keys.missing, *loaded.keys.mismatched):
         raise UnloadableCheckpointError(
             f"{folder} does not hold its model: {len(wrong)} tensors are missing or of another "
@@ -105,18 +110,27 @@ def open_subject(folder: Path, asked: BenchmarksSpec, compute: ComputeSpec) -> O
     return OpenSubject(folder, asked, loaded.model)
 
 
-def _load_own(folder: Path, device: str, dtype: torch.dtype) -> Loaded:
-    tensors = tensors_of(folder)
+def _require_files(source: ModelSource) -> None:
+    if source.weights is not None:
+        raise MissingEngineError(
+            f"{source.weights.uri} can only be streamed, and clients read files of this machine. "
+            "Leave the engine at 'transformers' and the loader at 'own', or name a folder that "
+            "has a copy."
+        )
+
+
+def _load_own(source: ModelSource, device: str, dtype: torch.dtype) -> Loaded:
+    tensors = tensors_of(source)
     weights = {name: tensors.load(name).to(dtype) for name in tensors.names}
-    return load(folder, weights, device=device, dtype=dtype)
+    return load(source.path, weights, device=device, dtype=dtype)
 
 
-def _load_as_client(folder: Path, device: str, dtype: torch.dtype) -> Loaded:
+def _load_as_client(source: ModelSource, device: str, dtype: torch.dtype) -> Loaded:
     try:
-        return load_as_client(folder, device=device, dtype=dtype)
+        return load_as_client(source.path, device=device, dtype=dtype)
     except ImportError as error:
         raise MissingEngineError(
-            f"{folder} cannot be loaded as a client loads it: {' '.join(str(error).split())} "
+            f"{source.path} cannot be loaded as a client loads it: {' '.join(str(error).split())} "
             "Install what reads its format (auto_round: auto-round; auto_gptq: optimum and "
             "gptqmodel), or leave the loader at 'own'."
         ) from error

@@ -30,7 +30,7 @@ from infra.store import Place, open_store
 from quantcore.activations import Budget
 from quantcore.grid import IntGrid
 from tasks.codes import read_codes
-from tasks.engine import OpenModel, budget_of, grid_of, open_model, torch_threads
+from tasks.engine import OpenModel, budget_of, grid_of, open_source, torch_threads
 from tasks.reader import GROUP_INDEX, ExportedTensors, open_export
 from tasks.specs import (
     BlockRecord,
@@ -69,7 +69,7 @@ def verify_export(
     codes_of = _stored({record.block: store.open(record.ref) for record in records})
     with torch_threads(compute.threads), tempfile.TemporaryDirectory() as scratch:
         budget = budget_of(compute, Path(scratch), chains=1)
-        engine = open_model(source.path, compute)
+        engine = open_source(source, compute)
         prompts = verification_prompts(source.path)
         expected = list(stream_logits(engine, prompts, codes_of, budget))
         known: dict[frozenset[int], _Inside] = {}

@@ -162,7 +162,7 @@ def test_an_export_answers_with_its_own_weights(
 
     found = said(shard, answer_benchmarks.fn(shard))
 
-    assert found == asked_of(open_subject(export, shard.asked, ON_CPU).model, shard)
+    assert found == asked_of(open_subject(shard.subject.source, shard.asked, ON_CPU).model, shard)
     assert found != said(answered.shard, answered.refs)
 
 

@@ -55,7 +55,7 @@ def test_the_answers_are_those_of_the_models_files(
     pictures = made.read(open_store(request_.place))
     asked = request_.asked.model_copy(update={"mode": "one_by_one"})
     for name, model in (("int4", request_.candidate), ("full", request_.baseline)):
-        opened = open_subject(model.source.path, asked, ON_CPU)
+        opened = open_subject(model.source, asked, ON_CPU)
         engine = opened.engine(Generation(max_new_tokens=4))
         for sample in made.facts.samples:
             question = Request(1, pictures[sample.picture], sample.question)

@@ -12,6 +12,7 @@ from infra.errors import (
     HubUnreachableError,
     LogInUseError,
     ModelNotFoundError,
+    StoreUnreachableError,
 )
 from tasks.answer import answer_benchmarks
 from tasks.calibrate import collect_samples
@@ -36,6 +37,7 @@ def failed(failure: Exception) -> State[object]:
     ("failure", "worth_it"),
     [
         (HubUnreachableError("The Hub does not answer."), True),
+        (StoreUnreachableError("The service does not answer."), True),
         (DownloadError("The server hangs up."), True),
         (ConnectionResetError("peer"), True),
         (TimeoutError("slow"), True),

@@ -17,6 +17,7 @@ from infra.errors import (
 )
 from infra.evaluation.engine import Generation
 from infra.evaluation.transformers_engine import TransformersEngine
+from infra.models.source import ModelSource
 from infra.models.tensors import TensorIndex
 from quantcore.grid import IntGrid
 from tasks.reader import ExportedTensors, open_export
@@ -45,6 +46,11 @@ def export(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return rounded(world.source.path, tmp_path_factory.mktemp("export") / "out")
 
 
+def at(folder: Path) -> ModelSource:
+    """Return a folder as the model that it holds."""
+    return ModelSource(path=folder, digest="0" * 64)
+
+
 def state(opened: OpenSubject) -> dict[str, Any]:
     """Return the weights of a model in memory."""
     assert isinstance(opened.model, torch.nn.Module)
@@ -53,7 +59,7 @@ def state(opened: OpenSubject) -> dict[str, Any]:
 
 def test_a_16_bit_model_is_loaded_as_it_is(world: World) -> None:
     """Every tensor of its file, in the asked precision, ready to answer."""
-    opened = open_subject(world.source.path, ASKED, ON_CPU)
+    opened = open_subject(world.source, ASKED, ON_CPU)
     source = load_file(world.source.path / "model.safetensors")
 
     weights = state(opened)
@@ -69,7 +75,7 @@ def test_an_export_is_loaded_from_its_words(world: World, export: Path, dtype: t
     """What its kernel multiplies by, in the precision that the 16-bit model runs in, too."""
     place = ON_CPU.model_copy(update={"dtype": str(dtype).removeprefix("torch.")})
 
-    weights = state(open_subject(export, ASKED, place))
+    weights = state(open_subject(at(export), ASKED, place))
 
     unpacked = open_export(export).load(AT_SOURCE)
     assert torch.equal(weights[INSIDE], unpacked.to(dtype))
@@ -82,7 +88,7 @@ def test_both_formats_are_one_model(world: World, export: Path, tmp_path: Path) 
     grid = open_export(export).grid
     folders = write_export(world.source.path, tmp_path / "out", grid)
 
-    one, other = (state(open_subject(folder, ASKED, ON_CPU)) for folder in folders.values())
+    one, other = (state(open_subject(at(folder), ASKED, ON_CPU)) for folder in folders.values())
 
     assert len(folders) == 2
     assert one.keys() == other.keys()
@@ -91,8 +97,8 @@ def test_both_formats_are_one_model(world: World, export: Path, tmp_path: Path) 
 
 def test_a_16_bit_model_needs_no_kernels(world: World) -> None:
     """As a client loads it, it is the same model: so both ways take the same baseline."""
-    own = state(open_subject(world.source.path, ASKED, ON_CPU))
-    client = state(open_subject(world.source.path, BY_CLIENT, ON_CPU))
+    own = state(open_subject(world.source, ASKED, ON_CPU))
+    client = state(open_subject(world.source, BY_CLIENT, ON_CPU))
 
     assert all(torch.equal(own[name], client[name]) for name in own)
 
@@ -107,7 +113,7 @@ def test_a_client_without_kernels_says_what_to_install(
     folder = write_export(world.source.path, tmp_path / "out", IntGrid(group_size=32))[kind]
 
     with pytest.raises(MissingEngineError, match="as a client loads it") as told:
-        open_subject(folder, BY_CLIENT, ON_CPU)
+        open_subject(at(folder), BY_CLIENT, ON_CPU)
 
     assert str(folder) in str(told.value)
     assert package in str(told.value)
@@ -117,7 +123,7 @@ def test_a_client_without_kernels_says_what_to_install(
 def test_vllm_that_is_not_installed_is_told(world: World) -> None:
     """Before any weight is read."""
     with pytest.raises(MissingEngineError, match="pip install vllm"):
-        open_subject(world.source.path, asking(Path("tables"), engine="vllm"), ON_CPU)
+        open_subject(world.source, asking(Path("tables"), engine="vllm"), ON_CPU)
 
 
 @pytest.mark.parametrize("asked", [ASKED, BY_CLIENT], ids=["own", "client"])
@@ -126,7 +132,7 @@ def test_a_missing_tensor_is_told(world: World, tmp_path: Path, asked: Any) -> N
     folder = rewritten(world.source.path, tmp_path / "holey", weights=without(AT_SOURCE))
 
     with pytest.raises(UnloadableCheckpointError, match="1 tensors are missing") as told:
-        open_subject(folder, asked, ON_CPU)
+        open_subject(at(folder), asked, ON_CPU)
 
     assert INSIDE in str(told.value)
     assert f"roundhouse inspect {folder}" in str(told.value)
@@ -138,7 +144,7 @@ def test_a_tensor_of_another_shape_is_told(world: World, tmp_path: Path) -> None
     folder = rewritten(world.source.path, tmp_path / "halved", weights=halved)
 
     with pytest.raises(UnloadableCheckpointError, match=INSIDE):
-        open_subject(folder, ASKED, ON_CPU)
+        open_subject(at(folder), ASKED, ON_CPU)
 
 
 def test_an_export_without_its_files_is_told(export: Path, tmp_path: Path) -> None:
@@ -149,7 +155,7 @@ def test_an_export_without_its_files_is_told(export: Path, tmp_path: Path) -> No
     lost.unlink()
 
     with pytest.raises(MissingShardError, match=lost.name):
-        open_subject(folder, ASKED, ON_CPU)
+        open_subject(at(folder), ASKED, ON_CPU)
 
 
 def test_models_may_be_loaded_side_by_side(world: World, export: Path) -> None:
@@ -159,7 +165,7 @@ def test_models_may_be_loaded_side_by_side(world: World, export: Path) -> None:
 
     def load(pair: tuple[Path, str]) -> set[torch.dtype]:
         place = ON_CPU.model_copy(update={"dtype": pair[1]})
-        return {w.dtype for w in state(open_subject(pair[0], ASKED, place)).values()}
+        return {w.dtype for w in state(open_subject(at(pair[0]), ASKED, place)).values()}
 
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(load, zip(folders, kinds, strict=True)))
@@ -170,7 +176,7 @@ def test_models_may_be_loaded_side_by_side(world: World, export: Path) -> None:
 
 def test_one_model_serves_engines_of_all_settings(world: World) -> None:
     """Weights are loaded once for all benchmarks, whatever their pictures are scaled to."""
-    opened = open_subject(world.source.path, asking(Path("tables"), mode="batched"), ON_CPU)
+    opened = open_subject(world.source, asking(Path("tables"), mode="batched"), ON_CPU)
 
     one, other = (opened.engine(Generation(max_new_tokens=n)) for n in (3, 4))
 
@@ -188,8 +194,8 @@ def test_packed_or_not_is_told_by_the_config(world: World, export: Path, tmp_pat
         True,
         False,
     ]
-    assert isinstance(tensors_of(export), ExportedTensors)
-    assert isinstance(tensors_of(world.source.path), TensorIndex)
+    assert isinstance(tensors_of(at(export)), ExportedTensors)
+    assert isinstance(tensors_of(world.source), TensorIndex)
 
 
 def test_an_export_tells_whether_it_learned(world: World, tmp_path: Path) -> None:
