@@ -1,8 +1,5 @@
 """Work on a pool: lost workers, failures, parents that share; server and workers are real."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,57 +9,25 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import temporary_settings
-from prefect.types.entrypoint import EntrypointType
 
 from flows.errors import NoDeploymentError, WorkFailedError, WorkLostError
 from flows.pool import on_workers
 from infra.store import Place, open_store
 from tasks.specs import WorkersSpec
 from tests.support.work import Errand, errand_job, run_errand
+from tests.support.workers import deploy, working
 
-ROOT = Path(__file__).resolve().parents[2]
 POOL = WorkersSpec(pool="errands", resubmits=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _workers(prefect_api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run two workers of the pool ``errands``, which carry out one errand at a time each."""
-    with temporary_settings({"api.url": prefect_api_url}), get_client(sync_client=True) as client:
-        client.create_work_pool(WorkPoolCreate(name="errands", type="process"))
-        deployment = run_errand.to_deployment(
-            "errands", work_pool_name="errands", entrypoint_type=EntrypointType.MODULE_PATH
-        )
-        deployment.apply()
-    environment = os.environ | {
-        "PREFECT_API_URL": prefect_api_url,
-        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "errands",
-               "--limit", "1", "--name"]  # fmt: skip
-    folder = tmp_path_factory.mktemp("workers")
-    workers = []
-    for number in range(2):
-        with (folder / f"{number}.log").open("wb") as log:
-            workers.append(
-                subprocess.Popen(
-                    [*command, f"errands-{number}"],
-                    env=environment,
-                    cwd=folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
-    yield
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.wait(timeout=30)
+    deploy(prefect_api_url, "errands", run_errand)
+    with working(prefect_api_url, "errands", tmp_path_factory.mktemp("workers")):
+        yield
 
 
 @flow(name="parent", persist_result=False)

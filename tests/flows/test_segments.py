@@ -1,40 +1,125 @@
-"""Segments of a variant as flow runs: captured states, then blocks, each with its outcome."""
+"""Segments here and on workers: the same bytes, whoever makes them, and never twice."""
 
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from flows.capture import capture_job, capture_starts
+from flows.answering import compare_models
+from flows.capture import capture_starts
+from flows.errors import WorkFailedError
+from flows.pool import on_workers
+from flows.quantize import quantize_model
+from flows.recipe import Recipe
+from flows.results import RunResult
 from flows.segment import quantize_segment, segment_job
+from flows.segments import Asked, Cut, segment_of
 from infra.models.source import resolve
-from infra.store import FolderStore
-from tasks.calibrate import collect_samples
-from tests.support.calibration import a_spec, write_documents
-from tests.support.places import place_at
-from tests.support.runs import BLOCKS, World, digests, quantized
-from tests.support.tiny import write_tiny_qwen2_vl
-from tests.unit.tasks.test_capture import a_plan
+from infra.store import open_store
+from tasks.specs import SegmentPlan
+from tests.support.pages import artifacts_of, latest_run
+from tests.support.requests import small_recipe, write_data
+from tests.support.workers import deploy, working
+
+POOL = {"pool": "segments", "resubmits": 1}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers(prefect_api_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Run two workers, each of which has one segment at a time."""
+    deploy(prefect_api_url, "segments", quantize_segment, capture_starts, compare_models)
+    with working(prefect_api_url, "segments", tmp_path_factory.mktemp("workers")):
+        yield
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Return a model of three blocks, and 12 texts."""
-    root = tmp_path_factory.mktemp("world")
-    source = resolve(str(write_tiny_qwen2_vl(root / "model", blocks=BLOCKS, hidden=128)))
-    spec = a_spec(write_documents(root / "texts.jsonl", 30), nsamples=12, seqlen=32)
-    texts = collect_samples.fn(spec, source, place_at(root / "store"))
-    return World(source, root / "store", texts, texts)
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the data sets."""
+    return write_data(tmp_path_factory.mktemp("data"))
 
 
-def test_a_segment_begins_where_the_capture_ended(world: World, tmp_path: Path) -> None:
-    """Both leave their outcome in the store, and the codes are those of a run without a capture."""
-    store = FolderStore(tmp_path)
-    capture = a_plan(world, tmp_path)
+def recipe(model: Path, data: Path, out: Path, **how: Any) -> Recipe:
+    """Return a recipe of one variant in two segments."""
+    small = small_recipe(model, data, out)
+    told = small.model_dump(mode="json") | {"calibration": [small.calibration[0]]}
+    told["quantization"] |= {"segments": 2} | how.pop("quantization", {})
+    return Recipe.model_validate(told | how)
 
-    starts = capture_starts(capture)
-    plan = world.plan(tmp_path, first_block=1, start=starts[0].ref)
-    records = quantize_segment(plan)
 
-    assert capture_job(capture).outcome(store) == starts
-    assert segment_job(plan).outcome(store) == records
-    assert digests(quantized(world.plan(tmp_path / "alone", first_block=1))) == digests(records)
+def digests(folder: Path) -> dict[str, str]:
+    """Return the digest of every file below ``folder``."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def made_by(asked: Recipe, workspace: Path) -> RunResult:
+    """Carry out a recipe."""
+    result = quantize_model(asked, workspace)
+    assert isinstance(result, RunResult)
+    return result
+
+
+@pytest.mark.parametrize("how", [{}, {"seam": 2}], ids=["cut", "with a seam"])
+def test_workers_make_the_bytes_that_one_process_makes(
+    tiny_model: Path, data: Path, tmp_path: Path, how: dict[str, int]
+) -> None:
+    """From stores of their own: where a segment ran is not in the checkpoint."""
+    alone = recipe(tiny_model, data, tmp_path / "alone", quantization=how)
+    pooled = recipe(tiny_model, data, tmp_path / "pooled", quantization=how, workers=POOL)
+
+    made_by(alone, tmp_path / "one")
+    made_by(pooled, tmp_path / "other")
+
+    assert digests(tmp_path / "alone")
+    assert digests(tmp_path / "pooled") == digests(tmp_path / "alone")
+
+
+def test_two_parents_of_one_recipe_share_the_work(
+    tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """Started together on one store they end with the same bytes; no block is learned twice."""
+    asked = [recipe(tiny_model, data, tmp_path / name, workers=POOL) for name in ("a", "b")]
+    with ThreadPoolExecutor(2) as threads:
+        runs = [
+            threads.submit(copy_context().run, made_by, each, tmp_path / "work") for each in asked
+        ]
+        results = [run.result() for run in runs]
+
+    assert digests(tmp_path / "a") == digests(tmp_path / "b") != {}
+    seconds = [[block.seconds for block in result.variants[0].blocks] for result in results]
+    assert seconds[0] == seconds[1]  # a block that was learned twice would have two
+
+
+def test_a_worker_of_another_engine_is_refused_by_name(
+    tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """It would give other codes: the run ends, and says which worker it was."""
+    asked = recipe(tiny_model, data, tmp_path / "out", quantization={"iters": 0}, workers=POOL)
+    cut = Cut(
+        resolve(str(tiny_model)), (range(2),), asked.quantization, asked.compute, asked.at(tmp_path)
+    )
+    plan = segment_of(cut, Asked("rtn", None), range(2), None).plan
+    assert isinstance(plan, SegmentPlan)
+    other = segment_job(plan.model_copy(update={"engine": "0.0.0-other"}))
+
+    with pytest.raises(WorkFailedError, match=r"The worker .+, process \d+ has version .*0\.0\.0"):
+        on_workers(asked.workers, open_store(cut.place), [other])
+
+
+def test_the_table_of_blocks_is_on_the_parents_page(
+    tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """Who watches the parent sees what its workers have found."""
+    asked = recipe(tiny_model, data, tmp_path / "out", quantization={"iters": 0}, workers=POOL)
+
+    made_by(asked, tmp_path / "work")
+
+    keys = {artifact["key"] for artifact in artifacts_of(latest_run("small"))}
+    assert "blocks-rtn" in keys
