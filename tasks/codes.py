@@ -58,9 +58,11 @@ def read_story(path: Path) -> dict[str, Any]:
 
 
 def _story(block: QuantizedBlock) -> dict[str, Any]:
-    losses = None if block.losses is None else block.losses._asdict()
+    losses = {} if block.losses is None else block.losses._asdict()
+    if losses.get("found") is None:  # most blocks begin from round-to-nearest
+        losses.pop("found", None)
     return {
-        "losses": losses,
+        "losses": losses or None,
         "chosen_iteration": block.chosen_iteration,
         "fallback": block.fallback,
     }

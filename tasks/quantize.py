@@ -20,18 +20,21 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
+from infra.models.finding import present
 from infra.scratch import scratch_folder
 from infra.store import ArtifactRef, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain, duplicate
-from quantcore.block import QuantizedBlock, advance, learn_block, nearest_block
+from quantcore.block import QuantizedBlock, advance, nearest_block
 from quantcore.grid import IntGrid
+from quantcore.learning import learn_block
 from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
 from tasks.chains import front_chain, read_states, run_to
 from tasks.codes import read_codes, write_codes
-from tasks.engine import OpenModel, budget_of, grid_of, open_model, torch_threads
+from tasks.engine import OpenModel, budget_of, grid_of, open_source, torch_threads
 from tasks.progress import ProgressEvent, emit
+from tasks.sharing import made_once
 from tasks.specs import BlockRecord, SegmentPlan
 from tasks.worker import require_engine
 
@@ -97,6 +100,7 @@ def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
 def quantize_block(segment: Segment, block: int) -> BlockRecord:
     """Quantize one block, or find it in the store.  Blocks of a segment come in order.
 
+    A block that another process is at work on is waited for, until it is there or that one is gone.
     A call that fails leaves the segment as it was: the same block may be asked for again.
 
     Raises:
@@ -108,7 +112,12 @@ def quantize_block(segment: Segment, block: int) -> BlockRecord:
     if block != turn:
         raise ValueError(f"Block {block} was asked for when it was the turn of block {turn}.")
     key = _fingerprint(segment, block)
-    record = _finished(segment.store, key) or _record(segment.store, key, _make(segment, block))
+    record = made_once(
+        segment.store,
+        f"block {block} ({key[:12]})",
+        done=lambda: _finished(segment.store, key),
+        make=lambda: _record(segment.store, key, _make(segment, block)),
+    )
     segment.records.append(record)
     return record
 

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from quantcore.activations import Batch
-from quantcore.block import Block, learn_block
+from quantcore.block import Block
 from quantcore.grid import IntGrid
+from quantcore.learning import learn_block
 from quantcore.signround import SignRound
 from tests.support import blocks
 

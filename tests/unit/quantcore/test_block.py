@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from quantcore import seeds
-from quantcore.block import Block, QuantizedBlock, advance, learn_block, nearest_block
+from quantcore.block import Block, QuantizedBlock, advance, nearest_block
 from quantcore.grid import IntGrid, QuantizedWeight, dequantize
+from quantcore.learning import learn_block
 from quantcore.signround import SignRound, round_to_nearest
 from tests.support import blocks
 from tests.support.blocks import Lesson

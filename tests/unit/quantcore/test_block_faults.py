@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from quantcore import seeds
-from quantcore.block import _better, _Candidate, learn_block, nearest_block
+from quantcore.block import nearest_block
 from quantcore.errors import (
     EmptyCalibrationError,
     GroupSizeError,
@@ -16,6 +16,8 @@ from quantcore.errors import (
     WeightRangeError,
 )
 from quantcore.grid import IntGrid
+from quantcore.judge import Candidate, better
+from quantcore.learning import learn_block
 from quantcore.signround import SignRound
 from tests.support import blocks
 
@@ -121,12 +123,12 @@ def test_a_candidate_wins_by_less_error_and_never_without_a_number(
     best: float, candidate: float, winner: float
 ) -> None:
     """A lost loss neither wins nor shuts out a finite one."""
-    assert _better(_Candidate(0, {}, best), _Candidate(5, {}, candidate)).loss == winner
+    assert better(Candidate(0, {}, best), Candidate(5, {}, candidate)).loss == winner
 
 
 def test_of_equal_candidates_the_earlier_is_kept() -> None:
     """A draw changes nothing, so that a block that cannot improve stays round-to-nearest."""
-    assert _better(_Candidate(0, {}, 1.0), _Candidate(5, {}, 1.0)).iteration == 0
+    assert better(Candidate(0, {}, 1.0), Candidate(5, {}, 1.0)).iteration == 0
 
 
 @pytest.mark.parametrize("sample", [0, 4, 9])

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
-from quantcore.block import QuantizedBlock, advance, learn_block
+from quantcore.block import QuantizedBlock, advance
 from quantcore.grid import IntGrid
+from quantcore.learning import learn_block
 from quantcore.signround import SignRound
 from tests.support import blocks
 
@@ -102,7 +103,7 @@ def test_a_replayed_chain_is_the_chain() -> None:
 
 PROGRAM = """
 import torch
-from quantcore.block import learn_block
+from quantcore.learning import learn_block
 from quantcore.grid import IntGrid
 from quantcore.signround import SignRound
 from tests.support import blocks
