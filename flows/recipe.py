@@ -22,6 +22,7 @@ from infra.triggers.pattern import TagPattern
 from tasks.evalspecs import BenchmarksSpec
 from tasks.specs import ComputeSpec, ExportSpec, Name, QuantizationSpec, Spec, WorkersSpec
 
+REVISION = r"^[A-Za-z0-9_]+(?:(?:[./]|-+)[A-Za-z0-9_]+)*$"  # what git lets a name or a commit be
 REPO_ID = r"^[A-Za-z0-9][\w.-]*/[\w.-]+$"
 ENDPOINT = r"^(local|https?://[^\s]+)$"
 TOKEN_SOURCE = r"^(environment|block:[a-z0-9-]+|file:.+)$"  # noqa: S105 -- where, not what
@@ -36,11 +37,13 @@ class ModelSpec(Spec):
 
     source: str = Field(
         min_length=1,
-        description="A folder, a Hub id, s3://bucket/prefix (weights are streamed, on the service of "
-        "the store), or packaged:demo (the model that Roundhouse carries).",
+        description="A folder, a Hub id, s3://bucket/prefix (its weights are streamed, by the "
+        "options of `store`), or packaged:demo (the model that Roundhouse carries).",
     )
     revision: str | None = Field(
         default=None,
+        pattern=REVISION,
+        max_length=200,
         description="Branch, tag or commit on the Hub; it is resolved to a commit once.",
     )
 
