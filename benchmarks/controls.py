@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from transformers.utils import logging as chatter
 
-from flows.cli.demo import HELD_OUT_ROWS, HELD_OUT_SEED, QUESTIONS, ROWS
+from flows.demonstration import HELD_OUT_ROWS, HELD_OUT_SEED, QUESTIONS, ROWS
 from infra.calibration.spec import CalibrationSpec
 from infra.demo import MODEL_DIR
 from infra.demo.benchmarks import write_benchmarks

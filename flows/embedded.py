@@ -18,6 +18,7 @@ from pathlib import Path
 from flows import processes
 
 HOST = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 -- what is asked for, not bound here
 POLL_SECONDS = 0.25
 LINES_TOLD = 3  # of a log, where a server did not start
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")  # a server needs none of ours
@@ -25,10 +26,15 @@ SECRETS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")  # a server needs
 
 def healthy(url: str) -> bool:
     """Whether ``url`` answers, and with ``true``."""
+    return answers_with(url, wanted=True)
+
+
+def answers_with(url: str, wanted: object) -> bool:
+    """Whether ``url`` answers, and with the JSON text of ``wanted``."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback, no proxy
     try:
         with opener.open(url, timeout=5) as response:
-            return json.loads(response.read()) is True
+            return bool(json.loads(response.read()) == wanted)
     except (OSError, ValueError, urllib.error.URLError):
         return False
 

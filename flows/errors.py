@@ -8,8 +8,11 @@ FlowError
 │   ├── NoDeploymentError the server does not know the work that a pool should do
 │   ├── WorkFailedError   a worker's run failed; it would again
 │   └── WorkLostError     the workers were lost more often than is put up with
+├── ScheduledRunsError    some of the recipes of a scheduled run failed
+├── DeviceError           a GPU is asked for that is not there
 └── ServerError           Prefect's server cannot be started or reached
-    └── HubStartError     the workspace's Hub cannot be started
+    ├── HubStartError     the workspace's Hub cannot be started
+    └── DeployError       the server refuses what it is told of the service
 
 Messages are written where they are raised, as one paragraph: the value, the place, the remedy.
 """
@@ -47,9 +50,21 @@ class WorkLostError(WorkError):
     """The workers were lost more often than is put up with."""
 
 
+class ScheduledRunsError(FlowError):
+    """Some of the recipes of a scheduled run failed; the others were carried out."""
+
+
+class DeviceError(FlowError, ValueError):
+    """A GPU is asked for that is not there."""
+
+
 class ServerError(FlowError):
     """Prefect's server cannot be started or reached."""
 
 
 class HubStartError(ServerError):
     """The workspace's Hub cannot be started."""
+
+
+class DeployError(ServerError):
+    """The server refuses what it is told of the service: a deployment, a pool, an automation."""

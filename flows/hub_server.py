@@ -15,7 +15,7 @@ from pathlib import Path
 from flows import embedded, processes
 from flows.embedded import HOST
 from flows.errors import HubStartError
-from flows.kept import Kept, ProcessRecord
+from flows.kept import Kept, ListeningRecord
 from infra.files import explaining, write_private
 from infra.local_hub.access import EVERYWHERE, issue_token
 from infra.local_hub.serving import USUAL_PORT
@@ -25,7 +25,7 @@ START_SECONDS = 60.0
 LOG_NAME = "hub.log"
 
 
-class HubRecord(ProcessRecord):
+class HubRecord(ListeningRecord):
     """Which Hub was started for a workspace: what `hub.json` holds."""
 
     @property
@@ -97,7 +97,9 @@ def _start(workspace: Path, before: HubRecord | None) -> HubRecord:
         "--port", str(port),
     ]  # fmt: skip
     pid = processes.start_detached(
-        command, environment=embedded.without_secrets(os.environ), log=log
+        command,
+        environment=embedded.without_secrets(os.environ) | processes.mark(workspace, "hub"),
+        log=log,
     )
     try:
         _require_answer(f"http://{HOST}:{port}", pid, log)

@@ -2,7 +2,8 @@
 
 A process number alone is not an identity: numbers are used again.  What identifies a process is its
 number, the moment it started and its command line, and all three are compared before anything is
-signalled.
+signalled.  What a process starts may leave its session, so each of ours carries a mark in its
+environment, which all that it starts inherit: by it nothing is overlooked when a service ends.
 """
 
 import contextlib
@@ -10,12 +11,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 PROC = Path("/proc")
 START_TIME_FIELD = 19  # of /proc/PID/stat, counted after the command's closing parenthesis
 POLL_SECONDS = 0.1
+MARK = "ROUNDHOUSE_MEMBER"  # environment variable: of which workspace, and which of its processes
 
 
 def start_detached(
@@ -54,6 +56,13 @@ def identity(pid: int) -> str | None:
     return None if state.startswith("Z") else " ".join(identifying)
 
 
+def settled_identity(pid: int, command: Sequence[str]) -> str | None:
+    """Return the identity of a process as soon as it runs ``command``; None if it ended."""
+    while (found := identity(pid)) is not None and not found.endswith(" ".join(command)):
+        time.sleep(POLL_SECONDS)
+    return found
+
+
 def _identity_from_proc(pid: int) -> str | None:
     try:
         stat = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
@@ -79,6 +88,51 @@ def stop(pid: int, *, patience_seconds: float = 15.0) -> None:
                 os.killpg(pid, signal.SIGKILL)
             deadline = float("inf")
         time.sleep(POLL_SECONDS)
+
+
+def mark(workspace: Path, name: str) -> dict[str, str]:
+    """Return what a process of a workspace carries in its environment."""
+    return {MARK: f"{workspace.absolute()}:{name}"}
+
+
+def marked(workspace: Path, names: Collection[str]) -> tuple[int, ...]:
+    """Return all processes that carry the mark of a workspace and one of ``names``.
+
+    Only where there is /proc; elsewhere processes are known by their records alone.
+    """
+    wanted = {f"{MARK}={workspace.absolute()}:{name}".encode() for name in names}
+    return tuple(pid for pid in _numbers() if wanted.intersection(_environment(pid)))
+
+
+def stop_all(pids: Collection[int], *, patience_seconds: float = 15.0) -> None:
+    """Ask processes to end, all at once, and end those that have not after a while."""
+    known = {pid: found for pid in pids if (found := identity(pid)) is not None}
+    _signal(known, signal.SIGTERM)
+    deadline = time.monotonic() + patience_seconds
+    while known := {pid: was for pid, was in known.items() if identity(pid) == was}:
+        if time.monotonic() > deadline:
+            _signal(known, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _numbers() -> Iterator[int]:
+    """Yield the numbers of all processes but this one."""
+    for path in PROC.glob("[0-9]*"):
+        if int(path.name) != os.getpid():
+            yield int(path.name)
+
+
+def _environment(pid: int) -> frozenset[bytes]:
+    """Return what a process was started with; nothing where it is gone or another user's."""
+    with contextlib.suppress(OSError):
+        return frozenset((PROC / str(pid) / "environ").read_bytes().split(bytes(1)))
+    return frozenset()
 
 
 def _reap(pid: int) -> None:

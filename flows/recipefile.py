@@ -73,6 +73,16 @@ def find(recipe: str) -> Path:
     )
 
 
+def absolute(recipe: str) -> str:
+    """Return a recipe's name as another process in another folder finds it.
+
+    Raises:
+        RecipeError: There is no such recipe.
+    """
+    path = find(recipe)
+    return recipe if path.parent == PACKAGED else str(path.resolve())
+
+
 def anchor(content: Any, base: Path) -> None:
     """Make the paths in a parsed recipe absolute, in place; ``~`` is the home folder.
 

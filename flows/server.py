@@ -10,26 +10,22 @@ Prefect profile, keeps it.
 import contextlib
 import fcntl
 import logging
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from prefect.client.orchestration import get_client
 from prefect.events.worker import EventsWorker
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings, temporary_settings
 
-from flows import embedded, processes
-from flows.embedded import HOST
+from flows import embedded, server_process
 from flows.errors import ServerError
-from flows.kept import Kept, ProcessRecord
+from flows.kept import Kept
+from flows.server_process import NAME, ServerRecord, Wanted, as_before, healthy
+from flows.service.access import CLIENT_AUTH, ensure_access
 from infra.files import make_folder
 
-USUAL_PORT = 4200  # Prefect's own
-START_SECONDS = (
-    180.0  # a first start creates the database; on two busy cores it takes half a minute
-)
 FLUSH_SECONDS = 10.0
 
 CLIENT_DEFAULTS = {
@@ -38,20 +34,6 @@ CLIENT_DEFAULTS = {
     "server.analytics_enabled": False,
     "results.default_serializer": "json",  # reading results must not execute them
 }
-
-
-class ServerRecord(ProcessRecord):
-    """Which server was started for a workspace: what `server.json` holds."""
-
-    @property
-    def ui_url(self) -> str:
-        """Where a person looks."""
-        return self.address
-
-    @property
-    def api_url(self) -> str:
-        """Where the client sends its requests."""
-        return f"{self.address}/api"
 
 
 class Connection(NamedTuple):
@@ -88,7 +70,8 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
     with _in_use(workspace) as nobody_else:
         record, how = ensure(workspace)
         try:
-            with temporary_settings({**CLIENT_DEFAULTS, "api.url": record.api_url}):
+            with temporary_settings({**CLIENT_DEFAULTS, **client_settings(workspace, record)}):
+                _require_answer(record.api_url)
                 yield Connection(record.api_url, record.ui_url, how)
         finally:
             if not keep and nobody_else():
@@ -96,47 +79,84 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
                 stop(workspace)
 
 
-def ensure(workspace: Path) -> tuple[ServerRecord, str]:
+def client_settings(workspace: Path, record: ServerRecord) -> dict[str, Any]:
+    """Return what a client must know of a workspace's server: where it is, and what opens it.
+
+    A string that is configured goes before that of the workspace.
+
+    Raises:
+        StorageError: The file that holds the string cannot be read.
+    """
+    if not record.guarded or get_current_settings().api.auth_string is not None:
+        return {"api.url": record.api_url}
+    return {"api.url": record.api_url, "api.auth_string": ensure_access(workspace).auth}
+
+
+def ensure(workspace: Path, wanted: Wanted | None = None) -> tuple[ServerRecord, str]:
     """Return the workspace's server, started if none is alive, and "started" or "re-used".
 
     Two commands at once start one: the second waits for the first.
 
+    Args:
+        workspace: Folder for the server's data and its record.
+        wanted: How it must have been started, or else is started anew; None: as it was before.
+
     Raises:
         ServerError: It does not start; the message ends with the last lines of its log.
     """
-    return _KEPT.ensure(workspace)
+    if wanted is None:
+        return _kept().ensure(workspace)
+    return _kept(wanted, wanted.digest(workspace)).ensure(workspace)
 
 
 def stop(workspace: Path) -> bool:
     """Stop the server of a workspace if one is alive; return whether one was."""
-    return _KEPT.stop(workspace)
+    return _kept().stop(workspace)
 
 
 def read_record(workspace: Path) -> ServerRecord | None:
     """Return what is written down about the workspace's server; None if nothing readable is."""
-    return _KEPT.read(workspace)
+    return _kept().read(workspace)
 
 
 def is_alive(record: ServerRecord) -> bool:
     """Whether the process on record still runs, is that very process, and answers."""
-    return _KEPT.is_alive(record)
-
-
-def healthy(api_url: str) -> bool:
-    """Whether a Prefect server answers at ``api_url`` and says that it is well."""
-    return embedded.healthy(f"{api_url}/health")
+    return _kept().is_alive(record)
 
 
 def _require_answer(url: str) -> None:
-    """Require that the configured server answers whoever has this process's credentials."""
+    """Require that a server answers, and answers whoever has this process's credentials."""
     with get_client(sync_client=True) as client:
         trouble = client.api_healthcheck()
-    if trouble is not None:
-        raise ServerError(
-            f"The Prefect server at {url} does not answer: {trouble}. Start it, set "
-            "PREFECT_API_URL to one that runs, or unset it (and the api.url of the active Prefect "
-            "profile) to have one started here."
+        if trouble is not None:
+            raise ServerError(
+                f"The Prefect server at {url} does not answer: {trouble}. Start it, set "
+                "PREFECT_API_URL to one that runs, or unset it (and the api.url of the active "
+                "Prefect profile) to have one started here."
+            )
+        try:
+            client.request("GET", "/admin/version").raise_for_status()
+        except PrefectHTTPStatusError as error:
+            raise _refusal(url, error.response.status_code) from error
+
+
+def _refusal(url: str, status: int) -> ServerError:
+    """Return the error of a server that answers, but not us."""
+    if status not in (401, 403):
+        return ServerError(
+            f"The Prefect server at {url} answers with HTTP {status}: it is no Prefect server, or "
+            "not well. Look into its log, or set PREFECT_API_URL to another one."
         )
+    given = (
+        f"{CLIENT_AUTH} (or the api.auth_string of the active Prefect profile)"
+        if get_current_settings().api.auth_string is not None
+        else f"nothing: {CLIENT_AUTH} is not set"
+    )
+    return ServerError(
+        f"The Prefect server at {url} refuses us: it was given {given}. The right string is in the "
+        "file prefect/auth of the workspace that `roundhouse up` started it for, or with whoever "
+        "runs the server. A PREFECT_API_KEY goes before it, and must not be set."
+    )
 
 
 def _send_what_is_left() -> None:
@@ -145,65 +165,6 @@ def _send_what_is_left() -> None:
         for handler in logging.getLogger(name).handlers:
             handler.flush()
     EventsWorker.drain_all(timeout=FLUSH_SECONDS)
-
-
-def _start(workspace: Path, _before: ServerRecord | None) -> ServerRecord:
-    """Start a server with its data in the workspace, and wait until it answers."""
-    home = workspace / "prefect"
-    make_folder(home)
-    port, log = _free_port(), home / "server.log"
-    command = [
-        sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port),
-    ]  # fmt: skip
-    pid = processes.start_detached(
-        command, environment=_server_environment(home.resolve(), port), log=log
-    )
-    try:
-        _require_start(port, pid, log)
-    except BaseException:  # an interrupt too must leave no process behind
-        processes.stop(pid)
-        raise
-    return ServerRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
-
-
-def _require_start(port: int, pid: int, log: Path) -> None:
-    """Wait until a server answers, as long as its process lives and patience lasts."""
-    why = embedded.why_not_ready(
-        lambda: healthy(f"http://{HOST}:{port}/api"), pid, patience_seconds=START_SECONDS
-    )
-    if why is not None:
-        raise ServerError(
-            f"Prefect's server {why}. Its log is {log}, and ends: {embedded.last_lines(log)}. "
-            "Set PREFECT_API_URL to use a server that runs elsewhere."
-        )
-
-
-def _server_environment(home: Path, port: int) -> dict[str, str]:
-    """Return the environment of a server that keeps to itself."""
-    inherited = {
-        name: value
-        for name, value in embedded.without_secrets(os.environ).items()
-        if not name.startswith("PREFECT_")
-    }
-    return inherited | {
-        "PREFECT_HOME": str(home),
-        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
-        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the older UI asks nothing of other hosts
-        "DO_NOT_TRACK": "1",
-    }
-
-
-def _free_port() -> int:
-    """Return Prefect's usual port if it is free, else any that is."""
-    port = embedded.free_port(USUAL_PORT)
-    if port is None:
-        raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
-    return port
 
 
 @contextlib.contextmanager
@@ -222,4 +183,13 @@ def _in_use(workspace: Path) -> Iterator[Callable[[], bool]]:
         yield nobody_else
 
 
-_KEPT = Kept("server", ServerRecord, _start, lambda record: healthy(record.api_url))
+def _kept(wanted: Wanted | None = None, digest: str = "") -> Kept[ServerRecord]:
+    """Return how the server is kept, where it must be ``wanted``, or may be as it is."""
+
+    def start(workspace: Path, before: ServerRecord | None) -> ServerRecord:
+        return server_process.start(workspace, wanted or as_before(before), before)
+
+    def fits(record: ServerRecord) -> bool:
+        return wanted is None or record.wanted == digest
+
+    return Kept(NAME, ServerRecord, start, lambda record: healthy(record.api_url), fits)

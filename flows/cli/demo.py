@@ -3,24 +3,17 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
-from flows import recipefile
 from flows.cli import execute
 from flows.cli.exits import Exit
 from flows.cli.session import Session
+from flows.demonstration import demo_recipe, folder_of, write_data
 from flows.results import RunResult
 from infra.demo import MODEL_DIR
-from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
-from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from infra.files import explaining
 from infra.store import open_store
-
-ROWS, HELD_OUT_ROWS = 256, 64
-QUESTIONS = BenchmarkSizes(circular_groups=100, science=300, reading=200, presence=400)
-CALIBRATION_SEED, HELD_OUT_SEED = 1001, 2002  # far from the seeds of the training
 
 FROM_A_FOLDER = """\
 Load one (auto_round: pip install auto-round; auto_gptq: pip install optimum gptqmodel):
@@ -51,11 +44,11 @@ def run(session: Session, overrides: Sequence[str], *, fresh: bool) -> Exit:
         FlowError: An override is wrong, or the server or the verification refuses.
         InfraError: The disk refuses.
     """
-    folder = session.workspace.absolute() / "demo"
+    folder = folder_of(session.workspace)
     if fresh and folder.exists():
         with explaining(folder, "removing"):
             shutil.rmtree(folder)
-    recipe = recipefile.load("demo", (*_places(folder), *_version(overrides), *overrides))
+    recipe = demo_recipe(session.workspace, (*_version(overrides), *overrides))
     write_data(folder / "data")
     result = execute.execute(recipe, session)
     execute.show(recipe, result, open_store(recipe.at(session.workspace)))
@@ -73,35 +66,9 @@ def how_to_load(result: RunResult) -> str:
     return FROM_A_FOLDER.format(folder=next(iter(result.chosen.export.folders.values())))
 
 
-def write_data(folder: Path) -> None:
-    """Write the calibration sets, the held-out text and the benchmarks; the same bytes each time.
-
-    Raises:
-        StorageError: They cannot be written.
-    """
-    with explaining(folder, "writing"):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_mixed_text_set(folder / "calibration.jsonl", count=ROWS, seed=CALIBRATION_SEED)
-        write_text_set(folder / "held_out.jsonl", count=HELD_OUT_ROWS, seed=HELD_OUT_SEED)
-        write_conversation_set(folder / "conversations", count=ROWS, seed=CALIBRATION_SEED)
-        write_benchmarks(folder / "benchmarks", seed=HELD_OUT_SEED, sizes=QUESTIONS)
-
-
 def _version(overrides: Sequence[str]) -> tuple[str, ...]:
     """Return the override that gives a changed demo a version of its own: tags never move."""
     if not overrides:
         return ()
     digest = hashlib.sha256("\n".join(overrides).encode()).hexdigest()
     return (f"publish.tag=v1.0.0+{digest[:8]}",)
-
-
-def _places(folder: Path) -> tuple[str, ...]:
-    """Return the overrides that put the demo into its workspace."""
-    data = folder / "data"
-    return (
-        f"calibration.pile.source={data / 'calibration.jsonl'}",
-        f"calibration.llava.source={data / 'conversations' / 'conversations.json'}",
-        f"evaluation.text.source={data / 'held_out.jsonl'}",
-        f"benchmarks.source={data / 'benchmarks'}",
-        f"export.output_dir={folder / 'checkpoints'}",
-    )

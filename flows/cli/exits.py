@@ -15,6 +15,7 @@ from types import FrameType
 from rich.console import Console
 
 from flows.errors import (
+    DeviceError,
     EvaluationFileError,
     FlowError,
     RecipeError,
@@ -61,7 +62,7 @@ class Exit(enum.IntEnum):
 _CODES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Exit], ...] = (
     (
         (
-            *(RecipeError, GridError, ScheduleError),
+            *(RecipeError, DeviceError, GridError, ScheduleError),
             *(UnknownRulesError, UnknownBenchmarkError, BenchmarkKindError, HubNameError),
         ),
         Exit.USAGE,

@@ -132,3 +132,17 @@ Takes notices of a Hub's webhooks, looks at the watched repositories every five 
 the releases that their tags ask for.  Listens on loopback; put TLS in front to take notices from
 elsewhere, or leave the webhook out: the watcher alone misses nothing.  Stops on SIGTERM.
 """)
+
+UP_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse up
+
+roundhouse up --recipe qwen2-vl-7b-instruct --recipe my-recipe.yaml --schedule "0 2 * * 6"
+
+roundhouse up --devices 0,1 --host 0.0.0.0 --port 4200
+
+Starts Prefect's server with its pages, one worker for each GPU (or the CPU), one for what hands out
+their work, the workspace's Hub if a recipe publishes there, and for recipes that watch a
+repository a receiver of webhooks.  [bold]roundhouse down[/bold] stops all of it.
+""")

@@ -77,7 +77,7 @@ def release(asked: Asked, session: Session) -> Exit:
         FlowError: The recipe is wrong, or the server or a verification refuses.
         InfraError: The tag, the model, the data, the Hub or the disk refuses.
     """
-    name = _absolute(asked.recipe)
+    name = recipefile.absolute(asked.recipe)
     answer = _watched(answers([name], session.workspace.absolute()), asked)
     commit = _commit(answer, asked.tag)
     with connected(session) as workspace:
@@ -100,7 +100,7 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
     Raises:
         FlowError: A recipe is wrong, a port is taken, or the server refuses.
     """
-    names = [_absolute(each) for each in recipes]
+    names = [recipefile.absolute(each) for each in recipes]
     known = answers(names, session.workspace.absolute())
     console = _console()
     with connected(session) as workspace:
@@ -120,12 +120,6 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
             console.print(f"Webhooks: POST {at.url}, secret in {where}.", markup=False)
             listening.listen(names, workspace)
     return Exit.OK
-
-
-def _absolute(recipe: str) -> str:
-    """Return a recipe's name as another process in another folder finds it."""
-    path = recipefile.find(recipe)
-    return recipe if path.parent == recipefile.PACKAGED else str(path.resolve())
 
 
 def _watched(known: dict[str, Answer], asked: Asked) -> Answer:

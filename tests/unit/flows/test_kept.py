@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from flows import processes
-from flows.kept import Kept, ProcessRecord
+from flows.kept import Kept, ListeningRecord
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
 
 
-def sleeper(workspace: Path, before: ProcessRecord | None) -> ProcessRecord:
+def sleeper(workspace: Path, before: ListeningRecord | None) -> ListeningRecord:
     """Start a process that does nothing, on the port of the one before."""
     pid = processes.start_detached(SLEEP, environment={}, log=workspace / "log")
     while "time.sleep" not in (processes.identity(pid) or ""):
         time.sleep(0.01)  # until the new process runs its own command
     port = before.port if before else 4321
-    return ProcessRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
+    return ListeningRecord(pid=pid, port=port, identity=processes.identity(pid) or "")
 
 
-KEPT = Kept("sleeper", ProcessRecord, sleeper, lambda record: record.port == 4321)
+KEPT = Kept("sleeper", ListeningRecord, sleeper, lambda record: record.port == 4321)
 
 
 def test_it_is_started_once_and_stopped_once(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_a_record_that_cannot_be_written_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What nobody could find again must not run on."""
-    started: list[ProcessRecord] = []
+    started: list[ListeningRecord] = []
 
-    def start(workspace: Path, before: ProcessRecord | None) -> ProcessRecord:
+    def start(workspace: Path, before: ListeningRecord | None) -> ListeningRecord:
         started.append(sleeper(workspace, before))
         return started[-1]
 
@@ -61,7 +61,7 @@ def test_a_record_that_cannot_be_written_leaves_no_process(
 
     monkeypatch.setattr("flows.kept.write_atomically", refuse)
     with pytest.raises(OSError, match=r"^$"):
-        Kept("sleeper", ProcessRecord, start, lambda _: True).ensure(tmp_path)
+        Kept("sleeper", ListeningRecord, start, lambda _: True).ensure(tmp_path)
     assert [record.is_running for record in started] == [False]
 
 

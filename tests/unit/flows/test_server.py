@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows import processes, server
+from flows import processes, server, server_process
+from flows.server_process import Wanted
 
 
 @pytest.mark.parametrize(
@@ -47,9 +48,9 @@ def test_the_server_keeps_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Its data are in the workspace, it reports nothing, and no secret is handed on."""
     for name in ("PREFECT_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "hidden")
-    environment = server._server_environment(tmp_path, 4321)
+    environment = server_process._environment(tmp_path, Wanted(), 4321)
 
-    assert environment["PREFECT_HOME"] == str(tmp_path)
+    assert environment["PREFECT_HOME"] == str(tmp_path / "prefect")
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert environment["DO_NOT_TRACK"] == "1"
     assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"

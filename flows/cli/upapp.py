@@ -1,0 +1,65 @@
+"""The commands of the service; what they do is in `flows.cli.servicing`.
+
+As in `flows.cli.app`, that is imported inside the commands.
+"""
+
+# ruff: noqa: PLC0415 -- see above
+
+import typer
+
+from flows.cli import flags, pages, upflags
+
+up_app = typer.Typer()
+
+
+@up_app.command(epilog=pages.UP_EXAMPLES)
+def up(  # noqa: PLR0913 -- a command line is its flags
+    *,
+    recipe: upflags.Recipes = None,
+    devices: upflags.Devices = None,
+    cpu_workers: upflags.CpuWorkers = None,
+    schedule: upflags.Schedule = None,
+    host: upflags.Host = None,
+    port: upflags.Port = None,
+    webhook_port: upflags.WebhookPort = None,
+    api_processes: upflags.ApiProcesses = None,
+    foreground: upflags.Foreground = False,
+    workspace: flags.Workspace = flags.HERE,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Start the service, or mend it: server, workers, Hub, schedules, webhooks.
+
+    A flag that is left out keeps the value that it had.  Given twice, nothing changes.
+    """
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        from flows.cli import servicing
+
+        asked = {
+            "recipes": recipe, "devices": devices, "cpu_workers": cpu_workers,
+            "schedule": schedule, "host": host, "port": port, "webhook_port": webhook_port,
+            "api_processes": api_processes,
+        }  # fmt: skip
+        return servicing.up(workspace, asked, foreground=foreground)
+
+    raise typer.Exit(
+        finish(command, verbose=verbose, after_interrupt="`roundhouse up` goes on from there.")
+    )
+
+
+@up_app.command()
+def down(
+    *,
+    workspace: flags.Workspace = flags.HERE,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Stop the service with all that it has started; its data stay."""
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        from flows.cli import servicing
+
+        return servicing.down(workspace)
+
+    raise typer.Exit(finish(command, verbose=verbose))

@@ -1,0 +1,60 @@
+"""The flags of `roundhouse up`, `down` and `doctor`."""
+
+from typing import Annotated
+
+import typer
+
+Recipes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recipe",
+        help="A recipe that the service runs by schedule, on demand and by tag; again for more. "
+        "Without any: the demo's.",
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(help="One worker each: auto (all GPUs, or else the CPU), cpu, or numbers: 0,1."),
+]
+CpuWorkers = Annotated[
+    int | None, typer.Option(min=1, help="Workers where the device is the CPU.", show_default="1")
+]
+Schedule = Annotated[
+    str | None,
+    typer.Option(help="Cron expression, in UTC, at which all recipes run; an empty one: never."),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(
+        help="Address that the server listens on; others than loopback let others in.",
+        show_default="127.0.0.1",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Its port.", show_default="4200, or any that is free"),
+]
+WebhookPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Port of the webhook receiver.", show_default="8450"),
+]
+ApiProcesses = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Processes that serve the API; several need ROUNDHOUSE_DATABASE_URL and "
+        "ROUNDHOUSE_REDIS_URL.",
+        show_default="1",
+    ),
+]
+Foreground = Annotated[
+    bool,
+    typer.Option(
+        "--foreground", help="Stay, start again what dies, and stop everything when stopped."
+    ),
+]
+Probed = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", help="Look at its store and its Hub, too; again for more."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,118 @@
+"""The processes of a service beside its server, its Hub and its workers."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows import embedded, processes
+from flows.errors import ServerError
+from flows.kept import Kept, ListeningRecord, ProcessRecord
+from flows.server_process import base_environment
+from flows.service.access import ensure_access
+from flows.service.backing import Backing
+from flows.service.workers import CLIENT_ENVIRONMENT, Client, inherited
+from infra.files import canonical_json, make_folder
+from infra.ports import listening_socket
+from infra.store.place import WORKSPACE
+
+RECEIVER, SERVICES = "receiver", "services"
+START_SECONDS = 90.0
+
+
+def kept_services(workspace: Path, backing: Backing) -> Kept[ProcessRecord]:
+    """Return how the server's own services run beside several processes that serve its API."""
+    command = [sys.executable, "-m", "flows.service.serving", "server", "services", "start"]
+    own = base_environment(workspace, backing, {}) | ensure_access(workspace).for_server()
+    digest = _digest([command, own])
+
+    def start(folder: Path, _before: ProcessRecord | None) -> ProcessRecord:
+        log = _log(workspace, SERVICES)
+        environment = base_environment(workspace, backing, os.environ) | own
+        pid = processes.start_detached(
+            command, environment=environment | processes.mark(folder, SERVICES), log=log
+        )
+        identity = processes.settled_identity(pid, command)
+        if identity is None:
+            raise ServerError(
+                f"The services of Prefect's server ended at once. Their log is {log}, and ends: "
+                f"{embedded.last_lines(log)}."
+            )
+        return ProcessRecord(pid=pid, identity=identity, wanted=digest)
+
+    return Kept(
+        SERVICES, ProcessRecord, start, lambda _: True, lambda record: record.wanted == digest
+    )
+
+
+def kept_receiver(
+    workspace: Path, recipes: Sequence[Path], asked: tuple[str, int], client: Client
+) -> Kept[ListeningRecord]:
+    """Return how the webhook receiver is started, and known again.
+
+    Args:
+        workspace: Of the service.
+        recipes: The files of the recipes that watch a repository.
+        asked: Host and port; port 0 is any that is free, and the same again later.
+        client: What it must know of the server.
+    """
+    own = {
+        **client.access,
+        **CLIENT_ENVIRONMENT,
+        "PREFECT_API_URL": client.api_url,
+        WORKSPACE: str(workspace),
+    }
+    paths = [str(path) for path in recipes]
+    contents = [path.read_text(encoding="utf-8") for path in recipes]
+    digest = _digest([*asked, paths, contents, own])
+
+    def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
+        host, port = asked[0], _free(asked[0], asked[1], before)
+        log = _log(workspace, RECEIVER)
+        command = [
+            sys.executable, "-m", "flows.service.receiving", "--workspace", str(workspace),
+            "--host", host, "--port", str(port), *paths,
+        ]  # fmt: skip
+        environment = inherited(os.environ) | own | processes.mark(folder, RECEIVER)
+        pid = processes.start_detached(command, environment=environment, log=log)
+        identity = processes.settled_identity(pid, command) or ""
+        record = ListeningRecord(pid=pid, identity=identity, host=host, port=port, wanted=digest)
+        why = embedded.why_not_ready(lambda: _answers(record), pid, patience_seconds=START_SECONDS)
+        if why is not None:
+            processes.stop(pid)
+            raise ServerError(
+                f"The receiver of webhooks {why}. Its log is {log}, and ends: "
+                f"{embedded.last_lines(log)}."
+            )
+        return record
+
+    return Kept(RECEIVER, ListeningRecord, start, _answers, lambda record: record.wanted == digest)
+
+
+def _answers(record: ListeningRecord) -> bool:
+    return embedded.answers_with(f"{record.address}/health", wanted={"ok": True})
+
+
+def _free(host: str, port: int, before: ListeningRecord | None) -> int:
+    """Return a port that can be listened on: the one before where any will do."""
+    for wanted in (before.port if before and port == 0 else port, port):
+        try:
+            with listening_socket(host, wanted) as listener:
+                found: int = listener.getsockname()[1]
+                return found
+        except OSError as error:
+            refused = error
+    raise ServerError(
+        f"The receiver of webhooks cannot listen on {host}:{port}: {refused.strerror or refused}. "
+        "Give another --webhook-port, or stop what uses it."
+    )
+
+
+def _log(workspace: Path, name: str) -> Path:
+    make_folder(workspace / "logs")
+    return workspace / "logs" / f"{name}.log"
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(canonical_json(value)).hexdigest()  # type: ignore[arg-type] # of JSON's types

@@ -1,0 +1,117 @@
+"""The workers of a service: one on the pool of parents, one for each device on the other.
+
+A worker of the pool gpu takes one run at a time and sees one GPU; parents see none, so that what
+they compute themselves never takes memory from a segment.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from flows import embedded, processes
+from flows.errors import ServerError
+from flows.kept import Kept, ProcessRecord
+from flows.service.devices import VISIBLE, Device
+from flows.service.heartbeats import HEARTBEAT_SECONDS
+from infra.files import canonical_json, make_folder
+from infra.store.place import WORKSPACE
+
+PARENTS, WORKERS = "cpu", "gpu"
+QUERY_SECONDS = 2  # between two questions for work: cheap on loopback, and runs start at once
+STOP_SECONDS = 20.0  # for a worker's runs to put down the block in hand
+
+
+CLIENT_ENVIRONMENT = {
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # a lost address is an error, not a database
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # reading results must not execute them
+    "DO_NOT_TRACK": "1",
+}
+
+
+class Worker(NamedTuple):
+    """A worker that is to run."""
+
+    pool: str
+    device: Device | None  # None: parents, who use none
+    limit: int | None
+
+    @property
+    def name(self) -> str:
+        """What its process is called in the workspace."""
+        return "worker-parents" if self.device is None else f"worker-{self.device.name}"
+
+
+class Client(NamedTuple):
+    """What a worker must know of its server."""
+
+    api_url: str
+    access: Mapping[str, str]
+
+
+def workers_on(devices: tuple[Device, ...]) -> tuple[Worker, ...]:
+    """Return all workers of a service."""
+    return (
+        Worker(PARENTS, None, None),
+        *(Worker(WORKERS, device, 1) for device in devices),
+    )
+
+
+def kept_worker(worker: Worker, workspace: Path, client: Client) -> Kept[ProcessRecord]:
+    """Return how a worker is started, and known again."""
+    command = _command(worker)
+    own = own_environment(worker, workspace, client)
+    digest = hashlib.sha256(canonical_json([command, own])).hexdigest()
+
+    def start(folder: Path, _before: ProcessRecord | None) -> ProcessRecord:
+        make_folder(workspace / "logs")
+        log = workspace / "logs" / f"{worker.name}.log"
+        environment = inherited(os.environ) | own | processes.mark(folder, worker.name)
+        pid = processes.start_detached(command, environment=environment, log=log, append=True)
+        identity = processes.settled_identity(pid, command)
+        if identity is None:
+            raise ServerError(
+                f"The worker {worker.name} ended at once. Its log is {log}, and ends: "
+                f"{embedded.last_lines(log)}."
+            )
+        return ProcessRecord(pid=pid, identity=identity, wanted=digest)
+
+    return Kept(
+        worker.name, ProcessRecord, start, lambda _: True, lambda record: record.wanted == digest
+    )
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a worker has of our environment: tokens and keys, but no setting of Prefect's."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("PREFECT_") and name != processes.MARK
+    }
+
+
+def own_environment(worker: Worker, workspace: Path, client: Client) -> dict[str, str]:
+    """Return what a worker is told by us."""
+    home = workspace / "prefect" / "workers"
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_API_URL": client.api_url,
+        **client.access,
+        **CLIENT_ENVIRONMENT,
+        "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
+        WORKSPACE: str(workspace),
+        VISIBLE: "" if worker.device is None else worker.device.visible,
+    }
+
+
+def _command(worker: Worker) -> list[str]:
+    limit = [] if worker.limit is None else ["--limit", str(worker.limit)]
+    return [
+        sys.executable, "-m", "prefect", "worker", "start", "--pool", worker.pool,
+        "--type", "process", "--name", worker.name, *limit,
+    ]  # fmt: skip
