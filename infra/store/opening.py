@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from infra.errors import StoreUnreachableError
 from infra.s3.address import Service, split
-from infra.s3.client import FIRST_PATIENCE, S3
+from infra.s3.client import FIRST_PATIENCE, PATIENCE, S3
 from infra.store.bucket import Bucket
 from infra.store.place import StoreAddress
 from infra.store.probe import probe
@@ -41,12 +41,22 @@ def open_bucket(address: StoreAddress, cache: Path) -> S3Store:
 
 
 @functools.lru_cache(maxsize=8)
-def _fit(uri: str, service: Service, _asker: _Asker) -> Bucket:
-    """Return a bucket that a store can be kept in; a process asks once."""
+def _fit(uri: str, service: Service, asker: _Asker) -> Bucket:
+    """Return a bucket that a store can be kept in; a process asks once.
+
+    A service that is away may only be starting anew, so it is waited for; but whoever has written
+    a wrong address should read of it soon.
+    """
     root = split(uri)
+    bucket = Bucket(_client(service, PATIENCE, asker), root)
     try:
-        probe(Bucket(S3(service, patience=FIRST_PATIENCE), root))
+        probe(Bucket(_client(service, FIRST_PATIENCE, asker), root))
     except StoreUnreachableError as error:
-        _LOG.warning("%s Trying for longer.", error)
-        probe(Bucket(S3(service), root))
-    return Bucket(S3(service), root)
+        _LOG.warning("%s Trying for %g s more.", error, PATIENCE)
+        probe(bucket)
+    return bucket
+
+
+@functools.lru_cache(maxsize=16)
+def _client(service: Service, patience: float, _asker: _Asker) -> S3:
+    return S3(service, patience=patience)
