@@ -222,3 +222,19 @@ def test_the_reference_release_is_a_packaged_recipe() -> None:
 def test_every_packaged_recipe_is_sound(name: str) -> None:
     """What we hand out can be run."""
     assert recipefile.load(name).name == name
+
+
+@pytest.mark.parametrize("revision", ["main", "v1.2.0", "release/v1.0-rc.1", "refs/pr/1", "a" * 40])
+def test_names_that_git_allows_are_revisions(revision: str) -> None:
+    """Whether they exist is asked of the Hub, as the first step of a run."""
+    model = {"source": "them/model", "revision": revision}
+    assert recipefile.check(document_of(model=model), "here").model.revision == revision
+
+
+@pytest.mark.parametrize(
+    "revision", ["", "v1..v2", "main^", "HEAD~1", "v1 ", "/main", "main/", "a:b", "-x", "a" * 201]
+)
+def test_what_cannot_be_a_revision_is_refused_at_the_door(revision: str) -> None:
+    """By the form already: a pattern is part of the schema that the server holds it to."""
+    with pytest.raises(RecipeError, match=r"model\.revision"):
+        recipefile.check(document_of(model={"source": "m", "revision": revision}), "here")
