@@ -30,6 +30,7 @@ from tasks.finished import find_export
 from tasks.preflight import look_before
 from tasks.progress import say
 from tasks.resolve import resolve_model
+from tasks.sharing import made_once
 from tasks.specs import CalibrationRef, ExportResult
 from tasks.verify import verify_export
 
@@ -56,17 +57,22 @@ def quantize_model(
     recipe, place = at_its_hub(recipe, workspace), recipe.at(workspace)
     look_before_publishing(recipe)
     source = resolve_model(recipe.model.location, recipe.model.revision, place)
+    return made_once(
+        open_store(place),
+        f"the run of {recipe.model.source} for {recipe.target}",
+        done=lambda: None,  # another run that ends leaves this one little to do, and that is done
+        make=lambda: _carried_out(recipe, source, place, approve_hold=approve_hold),
+    )
+
+
+def _carried_out(
+    recipe: Recipe, source: ModelSource, place: Place, *, approve_hold: bool
+) -> RunResult | State[RunResult]:
+    """Do all of it, while no other run of this model has the same target."""
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
     runs = cut(look_before(source, recipe.quantization, wanted), recipe.quantization.segments)
     material = draw_material(recipe.benchmarks, recipe.evaluation.text, source, place)
-    asked = tuple(_drawn(variant, source, place) for variant in recipe.variants)
-    blocks = quantize_variants(
-        Cut(source, runs, recipe.quantization, recipe.compute, place), asked, recipe.workers
-    )
-    results = tuple(
-        _make_variant(recipe, variant, source, samples, blocks[variant.name], place)
-        for variant, (_, samples) in zip(recipe.variants, asked, strict=True)
-    )
+    results = _quantized(recipe, source, runs, place)
     evaluation = _evaluate(recipe, source, results, material, place)
     result = RunResult(source=source, variants=results, evaluation=evaluation)
     report.publish_summary(recipe, result)
@@ -75,6 +81,20 @@ def quantize_model(
         return settled
     published = publish_chosen(recipe, settled, material.text, place)
     return settled.model_copy(update={"published": published})
+
+
+def _quantized(
+    recipe: Recipe, source: ModelSource, runs: tuple[range, ...], place: Place
+) -> tuple[VariantResult, ...]:
+    """Quantize every variant, and write and verify its checkpoints."""
+    asked = tuple(_drawn(variant, source, place) for variant in recipe.variants)
+    blocks = quantize_variants(
+        Cut(source, runs, recipe.quantization, recipe.compute, place), asked, recipe.workers
+    )
+    return tuple(
+        _make_variant(recipe, variant, source, samples, blocks[variant.name], place)
+        for variant, (_, samples) in zip(recipe.variants, asked, strict=True)
+    )
 
 
 def _evaluate(

@@ -238,6 +238,13 @@ class Recipe(Spec):
         return Place.of(workspace, self.store)
 
     @property
+    def target(self) -> str:
+        """Where its outcome goes: a repository, or a folder.  One run at a time goes there."""
+        if self.publish is not None:
+            return f"{self.publish.repo_id} at {self.publish.endpoint or 'the Hub'}"
+        return str(self.export.output_dir.absolute())
+
+    @property
     def variants(self) -> tuple[Variant, ...]:
         """What is to be made: one variant a set, or plain round-to-nearest for iters 0.
 
