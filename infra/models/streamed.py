@@ -8,7 +8,6 @@ tensor, kept with it, is held against the bytes whenever a tensor is read.
 """
 
 import hashlib
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -55,8 +54,8 @@ def find_streamed(address: StoreAddress, place: Place) -> ModelSource:
         StoreError: The artifact store cannot be used.
         StorageError: A file cannot be written.
     """
-    s3 = S3(_service(address), patience=FIRST_PATIENCE)
-    reader = reader_of(address, _list(s3, split(str(address.uri))))
+    s3, prefix = S3(_service(address)), split(str(address.uri))
+    reader = BucketReader(s3, prefix, _list(s3.waiting(FIRST_PATIENCE), prefix))
     files = _known(open_store(place), reader, s3.service)
     folder = folder_of(files.digest, place)
     _bring(reader, files, folder)
@@ -75,9 +74,8 @@ def open_streamed(source: ModelSource, address: StoreAddress) -> TensorIndex:
     """
     with explaining(record_of(source.path), "reading"):
         files = read_record(record_of(source.path))
-    return TensorIndex.open(
-        source.path, reader=reader_of(address, files.seen), digests=files.tensors
-    )
+    reader = BucketReader(S3(_service(address)), split(str(address.uri)), files.seen)
+    return TensorIndex.open(source.path, reader=reader, digests=files.tensors)
 
 
 def folder_of(digest: str, place: Place) -> Path:
@@ -88,11 +86,6 @@ def folder_of(digest: str, place: Place) -> Path:
 def record_of(folder: Path) -> Path:
     """Return where it is written what is known of the files of a streamed model."""
     return folder.with_name(RECORD.format(digest=folder.name))
-
-
-def reader_of(address: StoreAddress, seen: Mapping[str, Seen]) -> BucketReader:
-    """Return what reads a model's files at the versions that were seen."""
-    return BucketReader(S3(_service(address)), split(str(address.uri)), seen)
 
 
 def _service(address: StoreAddress) -> Service:

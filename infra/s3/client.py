@@ -9,10 +9,11 @@ s3fs does the talking.  Three of its habits are undone: instances are not shared
 listings are not kept, and its own short retries give way to those here.
 """
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import s3fs
 from aiohttp import ClientError as ConnectionCut
@@ -46,6 +47,12 @@ class S3:
         self.service = service
         self.patience = patience
         self.files: Any = _filesystem(service)
+
+    def waiting(self, patience: float) -> Self:
+        """Return a client with another patience that shares this one's connections."""
+        other = copy.copy(self)
+        other.patience = patience
+        return other
 
     def ask(self, uri: str, doing: str, work: Callable[[Any], T]) -> T:
         """Return what ``work`` returns, done again while the service is away or busy.
