@@ -22,14 +22,14 @@ def probe(bucket: Bucket) -> None:
     """
     bucket.s3.require_bucket(bucket.root)
     key = f"probe/{secrets.token_hex(16)}"
+    first = bucket.create(key, b"1")
     try:
-        _conditions(bucket, key)
+        _conditions(bucket, key, first)
     finally:
         bucket.delete(key)
 
 
-def _conditions(bucket: Bucket, key: str) -> None:
-    first = bucket.create(key, b"1")
+def _conditions(bucket: Bucket, key: str, first: str | None) -> None:
     if first is None or bucket.create(key, b"2") is not None:
         raise _unfit(bucket, "writes an object that must not be there yet (If-None-Match) twice")
     second = bucket.swap(key, b"3", first)
