@@ -1,17 +1,20 @@
 """A recipe as it can be published: nothing in it says where somebody's files were.
 
 The recipe beside a release must be read again by `roundhouse run` and give the same weights.  So
-revisions are the commits that they stood for, a local file is called by its name, and where the
-release goes is left out: whoever makes it again wants it elsewhere.
+revisions are the commits that they stood for, a file of somebody's machine or bucket is called by
+its name, and where work is kept, who does it and where the release goes are left out: whoever makes
+it again wants it elsewhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from flows.recipe import DEMO_MODEL, Recipe
+from flows.recipe import Recipe
+from infra.s3.address import SCHEME
 
-NOT_OF_THE_RELEASE = {"publish", "release"}
+NOT_OF_THE_RELEASE = {"publish", "release", "store", "workers"}
+_PLACES = ("/", SCHEME)
 
 
 def portable_recipe(
@@ -51,9 +54,7 @@ def short_names(paths: Iterable[str]) -> dict[str, str]:
 def model_name(recipe: Recipe) -> str:
     """Return what the 16-bit model is called: a repository, or a folder without its place."""
     source = recipe.model.source
-    if source == DEMO_MODEL or not source.startswith("/"):
-        return source
-    return PurePosixPath(source).name
+    return PurePosixPath(source).name if source.startswith(_PLACES) else source
 
 
 def _ending(parts: tuple[str, ...], all_parts: Iterable[tuple[str, ...]]) -> str:
@@ -65,13 +66,13 @@ def _ending(parts: tuple[str, ...], all_parts: Iterable[tuple[str, ...]]) -> str
 
 
 def _paths(value: Any) -> Iterator[str]:
-    """Yield every absolute path in a parsed recipe."""
+    """Yield every absolute path, and every address in a bucket, in a parsed recipe."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list):
         for each in value:
             yield from _paths(each)
-    elif isinstance(value, str) and value.startswith("/"):
+    elif isinstance(value, str) and value.startswith(_PLACES):
         yield value
 
 

@@ -65,6 +65,24 @@ def test_it_names_no_machine(tmp_path: Path) -> None:
     assert "secret" not in told
 
 
+def test_it_names_no_bucket_and_no_pool() -> None:
+    """Where work is kept, and who does it, are somebody's own affair."""
+    recipe = recipe_in(
+        Path("/data"),
+        "model.source=s3://private/models/qwen",
+        "store.uri=s3://private/store",
+        "store.endpoint=http://s3.lan",
+        "workers.pool=gpu",
+    )
+
+    told = portable_recipe(recipe, None, {})
+
+    assert told["model"]["source"] == "qwen"
+    assert not {"store", "workers"} & told.keys()
+    assert "private" not in str(told)
+    assert "qwen" in local_files(recipe)
+
+
 def test_it_does_not_say_where_the_release_goes() -> None:
     """Whoever makes it again wants it elsewhere, and has another token."""
     recipe = recipe_in(Path("/data"), "publish.repo_id=a/b", "publish.token=block:mine")
@@ -115,6 +133,7 @@ def test_names_are_as_short_as_they_can_be(paths: list[str], names: list[str]) -
     [
         ("packaged:demo", "packaged:demo"),
         ("/data/model", "model"),
+        ("s3://private/models/qwen", "qwen"),
         ("Qwen/Qwen2-VL-7B-Instruct", "Qwen/Qwen2-VL-7B-Instruct"),
     ],
 )
