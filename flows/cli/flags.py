@@ -24,7 +24,12 @@ Version = Annotated[
     ),
 ]
 
-Model = Annotated[str, typer.Option(help="Folder, Hub id, or packaged:demo.", rich_help_panel=WHAT)]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="Folder, Hub id, s3://bucket/prefix, or packaged:demo.", rich_help_panel=WHAT
+    ),
+]
 Revision = Annotated[
     str | None, typer.Option(help="Hub: branch, tag or commit.", rich_help_panel=WHAT)
 ]
@@ -202,7 +207,7 @@ BenchmarkFolder = Annotated[
 Baseline = Annotated[
     str | None,
     typer.Option(
-        help="The 16-bit model: a folder, a Hub id, or packaged:demo.  Without it, scores alone.",
+        help="The 16-bit model: a folder, a Hub id, s3://bucket/prefix, or packaged:demo.  Without it, scores alone.",
         rich_help_panel=WHAT,
     ),
 ]
