@@ -207,7 +207,8 @@ BenchmarkFolder = Annotated[
 Baseline = Annotated[
     str | None,
     typer.Option(
-        help="The 16-bit model: a folder, a Hub id, s3://bucket/prefix, or packaged:demo.  Without it, scores alone.",
+        help="The 16-bit model: a folder, a Hub id, s3://bucket/prefix, or packaged:demo.  Without "
+        "it, scores alone.",
         rich_help_panel=WHAT,
     ),
 ]
