@@ -7,7 +7,6 @@ in the store before the next one starts: a segment that is killed goes on behind
 """
 
 import itertools
-from collections.abc import Sequence
 
 from prefect import flow
 from pydantic import TypeAdapter
@@ -61,19 +60,6 @@ def segment_job(plan: SegmentPlan) -> Job[Records]:
     }
     key = outcome_key("segment", plan, without)
     return Job(quantize_segment, plan, plan.title, key, TypeAdapter(Records))
-
-
-def seam_plan(plans: Sequence[SegmentPlan], records: Sequence[BlockRecord]) -> SegmentPlan | None:
-    """Return the re-tuning of all blocks behind the first segment; None: none is asked for.
-
-    Args:
-        plans: Those of all segments of one variant, in order.
-        records: Those of all its blocks, in order.  What comes of the seam replaces the last.
-    """
-    if len(plans) == 1 or not plans[0].quantization.seam or plans[0].calibration is None:
-        return None
-    found = tuple(record.ref for record in records)
-    return plans[1].model_copy(update={"end_block": plans[-1].end_block, "found": found})
 
 
 def cut(blocks: int, segments: int) -> tuple[range, ...]:

@@ -4,6 +4,9 @@ A segment starts from the 16-bit model's activations.  Inside it every block see
 blocks before it give, and learns to reproduce what the 16-bit block gives on the 16-bit chain.  A
 block whose fingerprint is in the store is not computed again: the chains are carried through it
 from its codes, and only when a later block needs them.
+
+A seam is a segment that tunes found codes once more, for a few steps: its quantized chain comes
+from the first token, through the codes of all blocks before.
 """
 
 import math
@@ -11,7 +14,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,28 +27,18 @@ from infra.models.finding import present
 from infra.scratch import scratch_folder
 from infra.store import ArtifactRef, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
-from quantcore.activations import Chain, duplicate
 from quantcore.block import QuantizedBlock, advance, nearest_block
 from quantcore.grid import IntGrid
 from quantcore.learning import learn_block
 from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
-from tasks.chains import front_chain, read_states, run_to
-from tasks.codes import read_codes, write_codes
+from tasks.codes import read_codes, read_story, write_codes
 from tasks.engine import OpenModel, budget_of, grid_of, open_source, torch_threads
+from tasks.pair import Pair, start_pair
 from tasks.progress import ProgressEvent, emit
 from tasks.sharing import made_once
 from tasks.specs import BlockRecord, SegmentPlan
 from tasks.worker import require_engine
-
-
-@dataclass(slots=True)
-class _Chains:
-    """Both chains, and the block that they stand in front of."""
-
-    full: Chain  # 16-bit: its states become targets
-    quantized: Chain
-    block: int
 
 
 @dataclass(slots=True)
@@ -57,7 +50,7 @@ class Segment:
     model: OpenModel
     scratch: Path
     records: list[BlockRecord] = field(default_factory=list)
-    chains: _Chains | None = None
+    chains: Pair | None = None
 
     @property
     def grid(self) -> IntGrid:
@@ -69,7 +62,7 @@ class Segment:
         """Steps, rates, seed, samples held out."""
         asked = self.plan.quantization
         return SignRound(
-            iters=asked.iters,
+            iters=asked.iters if self.plan.found is None else asked.seam,
             batch_size=asked.batch_size,
             lr=asked.lr,
             seed=asked.seed,
@@ -172,6 +165,14 @@ def _fingerprint(segment: Segment, block: int) -> str:
             "before": segment.records[-1].ref.sha256 if segment.records else None,
             "place": f"{place.device.type} {place.dtype}",
         }
+    if plan.found is not None:
+        codes = [*plan.found[: plan.first_block], *(record.ref for record in segment.records)]
+        parts |= {
+            "step": "seam",
+            "seam": plan.quantization.seam,
+            "found": plan.found[block].sha256,
+            "before": [ref.sha256 for ref in codes],
+        }
     return fingerprint(parts)
 
 
@@ -191,6 +192,7 @@ def _make(segment: Segment, block: int) -> BlockRecord:
         block=block,
         ref=ref,
         loss_before=None if losses is None else _finite(losses.nearest),
+        loss_found=None if losses is None or losses.found is None else _finite(losses.found),
         loss_after=None if losses is None else _finite(losses.chosen),
         chosen_iteration=learned.chosen_iteration,
         fallback=learned.fallback,
@@ -208,8 +210,9 @@ def _nearest(segment: Segment, block: int) -> QuantizedBlock:
 
 def _learn(segment: Segment, block: int) -> QuantizedBlock:
     """Learn a block, and carry both chains through it."""
-    size = segment.plan.quantization.batch_size
+    plan, size = segment.plan, segment.plan.quantization.batch_size
     chains = _chains_before(segment, block)
+    found = None if plan.found is None else segment.store.open(plan.found[block])
     engine_block = segment.model.block(block)
     advance(engine_block, chains.full, {}, size)
     learned = learn_block(
@@ -218,21 +221,27 @@ def _learn(segment: Segment, block: int) -> QuantizedBlock:
         chains.full,
         segment.grid,
         segment.how,
+        found=None if found is None else read_codes(found),
         progress=lambda step, loss: _tell(segment, block, step, loss),
     )
     advance(engine_block, chains.quantized, learned.weights, size)
     chains.block = block + 1
     segment.chains = chains
+    if found is not None and learned.chosen_iteration == 0:  # still what it was, fallback or not
+        return replace(learned, fallback=read_story(found)["fallback"])
     return learned
 
 
-def _chains_before(segment: Segment, block: int) -> _Chains:
+def _chains_before(segment: Segment, block: int) -> Pair:
     """Take both chains out of the segment, and carry them through what is finished.
 
     They are put back behind a finished block: a pair that an error left halfway is never used.
     """
-    size = segment.plan.quantization.batch_size
-    chains, segment.chains = segment.chains or _start(segment, size), None
+    plan, size = segment.plan, segment.plan.quantization.batch_size
+    chains, segment.chains = segment.chains, None
+    if chains is None:
+        budget = budget_of(plan.compute, segment.scratch, chains=2)
+        chains = start_pair(segment.store, segment.model, plan, budget)
     done = {record.block: record for record in segment.records}
     while chains.block < block:
         engine_block = segment.model.block(chains.block)
@@ -243,22 +252,6 @@ def _chains_before(segment: Segment, block: int) -> _Chains:
     return chains
 
 
-def _start(segment: Segment, size: int) -> _Chains:
-    """Read the 16-bit states in front of the first block, or run the samples up to there."""
-    plan = segment.plan
-    if plan.calibration is None:
-        raise ValueError("A segment without calibration has no chains.")
-    budget = budget_of(plan.compute, segment.scratch, chains=2)
-    if plan.start is not None:
-        full = read_states(segment.store.open(plan.start), name="full", budget=budget)
-    else:
-        full = front_chain(
-            segment.store, segment.model, plan.calibration, name="full", budget=budget
-        )
-        run_to(segment.model, full, range(plan.first_block), size)
-    return _Chains(full, duplicate(full, name="quantized", budget=budget), plan.first_block)
-
-
 def _finite(number: float) -> float | None:
     """Return a number that JSON can say, or None: a block of zeros has no noise, in dB inf."""
     return number if math.isfinite(number) else None
@@ -266,7 +259,7 @@ def _finite(number: float) -> float | None:
 
 def _tell(segment: Segment, block: int, step: int, loss: float) -> None:
     plan = segment.plan
-    emit(ProgressEvent(plan.variant, block, plan.blocks, step, plan.quantization.iters, loss))
+    emit(ProgressEvent(plan.variant, block, plan.blocks, step, segment.how.iters, loss))
 
 
 def peak_bytes(device: torch.device) -> int:
