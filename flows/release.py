@@ -80,8 +80,9 @@ def release_tag(
     key = TagKey(repo_id=repo_id, tag=tag, commit=commit)
     answer = answer_to(repo_id, recipes, workspace)
     version = TagPattern.parse(answer.watched.pattern).required(tag)
-    with claimed(answer.place.local / "claims", key):
-        ledger = Ledger(open_store(answer.place), scope_of(answer.watched))
+    store = open_store(answer.place)
+    with claimed(store, key):
+        ledger = Ledger(store, scope_of(answer.watched))
         earlier = _earlier(ledger, key, version, approve_hold=approve_hold)
         if earlier is not None:
             return earlier

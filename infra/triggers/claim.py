@@ -1,44 +1,39 @@
-"""One release of a tag at a time, wherever it is started on this store.
-
-The lock is the operating system's: whoever holds it may be killed, and then nobody does.
-"""
+"""One release of a tag at a time, on whichever machine of this store it is started."""
 
 import contextlib
-import fcntl
-import hashlib
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from infra.errors import ReleaseUnderWayError
-from infra.files import explaining, make_folder
+from infra.errors import LeaseHeldError, ReleaseUnderWayError
+from infra.store import Store
+from infra.store.lease import Lease
+from infra.store.leases import TERM, Leases
 from infra.triggers.key import TagKey
 
 
 @contextlib.contextmanager
-def claimed(folder: Path, key: TagKey) -> Iterator[None]:
+def claimed(store: Store, key: TagKey, *, term: float = TERM) -> Iterator[Lease]:
     """Hold the right to release ``key`` while the block runs.
 
+    Whoever holds it may be killed: then nobody does, at once on the same machine and a term later
+    on others, for which is waited here.
+
     Args:
-        folder: Where the locks are, shared by all who may release.
+        store: The store of all who may release.
         key: What is released.
+        term: Seconds after which a holder that says nothing counts as gone.
 
     Raises:
-        ReleaseUnderWayError: Another process holds it.
-        StorageError: The folder cannot be written.
+        ReleaseUnderWayError: Another process holds it, and is at work.
+        StoreError: The store refuses.
+        StorageError: As above.
     """
-    make_folder(folder)
-    path = folder / f"{hashlib.sha256(key.model_dump_json().encode()).hexdigest()}.lock"
-    with explaining(path, "locking"):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+    leases = Leases(store.registers(), term)
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            lease = held.enter_context(leases.held(f"release of {key.model_dump_json()}"))
+        except LeaseHeldError as error:
             raise ReleaseUnderWayError(
-                f"{key.words} is being released by another process of this machine. Wait for it "
-                "to end; if it fails, the same command goes on from what it has finished."
+                f"{key.words} is being released by {error.holder}. Wait for it to end; if it "
+                "fails, the same command goes on from what it has finished."
             ) from error
-        yield
-    finally:
-        os.close(descriptor)
+        yield lease

@@ -22,6 +22,7 @@ from infra.errors import (
     TagPatternError,
     TriggerMovedError,
 )
+from infra.store import FolderStore
 from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
 from tests.support.local_hub import LocalHub, local_hub
@@ -43,9 +44,9 @@ class World(NamedTuple):
     candidate: str  # commit
 
     @property
-    def claims(self) -> Path:
+    def store(self) -> FolderStore:
         """Where claims on tags are held."""
-        return self.root / "store" / "claims"
+        return FolderStore(self.root / "store")
 
     def tag(self, name: str, commit: str | None = None) -> TagKey:
         """Set a tag on the candidate; return what it is known by."""
@@ -161,7 +162,7 @@ def test_two_at_once_are_one(world: World) -> None:
     """While one process releases a tag, nobody else does."""
     key = world.tag("release/v3.0.0")
 
-    with claimed(world.claims, key), pytest.raises(ReleaseUnderWayError):
+    with claimed(world.store, key), pytest.raises(ReleaseUnderWayError):
         world.release(key)
     assert "v3.0.0" not in world.tags()
 

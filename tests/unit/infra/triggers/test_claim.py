@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ReleaseUnderWayError
+from infra.store import FolderStore
 from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
 
@@ -15,34 +16,42 @@ KEY = TagKey(repo_id="acme/model", tag="release/v1", commit="1" * 40)
 HOLDER = """
 import sys, time
 from pathlib import Path
+from infra.store import FolderStore
 from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
-with claimed(Path(sys.argv[1]), TagKey.model_validate_json(sys.argv[2])):
+with claimed(FolderStore(Path(sys.argv[1])), TagKey.model_validate_json(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)
 """
 
 
 def test_a_second_release_of_a_tag_waits_its_turn(tmp_path: Path) -> None:
-    """Two deliveries at once are one release; the message says what to do."""
+    """Two deliveries at once are one release; the message says who is at it and what to do."""
+    store = FolderStore(tmp_path)
+    told = r"release/v1 of acme/model at 1111111 is being released by process \d+ on .*\. Wait"
+
     with (
-        claimed(tmp_path, KEY),
-        pytest.raises(ReleaseUnderWayError, match=r"release/v1 of acme/model at 1111111 is being"),
-        claimed(tmp_path, KEY),
+        claimed(store, KEY) as lease,
+        pytest.raises(ReleaseUnderWayError, match=told),
+        claimed(store, KEY),
     ):
         pass
+
+    assert lease.epoch == 1
 
 
 def test_other_tags_are_released_meanwhile(tmp_path: Path) -> None:
     """A claim is on one tag at one commit."""
-    other = KEY.model_copy(update={"tag": "release/v2"})
+    store, other = FolderStore(tmp_path), KEY.model_copy(update={"tag": "release/v2"})
 
-    with claimed(tmp_path, KEY), claimed(tmp_path, other):
-        assert len(list(tmp_path.iterdir())) == 2
+    with claimed(store, KEY) as first, claimed(store, other) as second:
+        first.require_held()
+        second.require_held()
 
 
 def test_whoever_is_killed_holds_nothing(tmp_path: Path) -> None:
     """After kill -9 the same release can be started again at once."""
+    store = FolderStore(tmp_path)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path), KEY.model_dump_json()],
         stdout=subprocess.PIPE,
@@ -51,10 +60,10 @@ def test_whoever_is_killed_holds_nothing(tmp_path: Path) -> None:
     assert holder.stdout is not None
     with holder.stdout as told:
         assert told.readline() == "held\n"
-        with pytest.raises(ReleaseUnderWayError), claimed(tmp_path, KEY):
-            pass
+        with pytest.raises(ReleaseUnderWayError, match=rf"process {holder.pid} on"):
+            claimed(store, KEY).__enter__()
         holder.send_signal(signal.SIGKILL)
         holder.wait()
 
-    with claimed(tmp_path, KEY):
-        pass
+    with claimed(store, KEY) as lease:
+        assert lease.epoch == 2
