@@ -15,6 +15,7 @@ from flows.cli import flags, pages
 from flows.cli.hub import hub_app
 from flows.cli.releaseapp import release_app
 from flows.cli.session import Session
+from flows.cli.storeapp import store_app
 from flows.cli.upapp import up_app
 from infra.evaluation.rules import DEFAULT_RULES
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.add_typer(release_app)
 app.add_typer(up_app)
 app.add_typer(hub_app, name="hub")
+app.add_typer(store_app, name="store")
 
 
 @app.callback()

@@ -20,9 +20,9 @@ Start with [bold]roundhouse demo[/bold].
 
 EXIT_CODES = page("""
 [bold]Exit codes[/bold]: 0 done; 1 an unforeseen error; 2 a flag or a recipe does not say what it
-must; 3 the model or the data cannot be used; 4 a checkpoint is not sound; 5 disk, permission,
-network, server, or an output folder in use; 6 the gate refused a checkpoint; 7 the gate is not
-sure, and a person must decide; 130 interrupted (SIGINT); 143 terminated (SIGTERM).
+must; 3 the model or the data cannot be used; 4 a checkpoint or a store is not sound; 5 disk,
+permission, network, server, or an output folder in use; 6 the gate refused a checkpoint; 7 the gate
+is not sure, and a person must decide; 130 interrupted (SIGINT); 143 terminated (SIGTERM).
 """)
 
 QUANTIZE_EXAMPLES = page("""
