@@ -18,8 +18,15 @@ from prefect.deployments import run_deployment
 from prefect.settings import temporary_settings
 
 from flows.server_process import base_environment, healthy
-from flows.service.access import ensure_access
+from flows.service.access import CLIENT_AUTH, ensure_access
+from flows.service.automations import ensure_automations
 from flows.service.backing import DATABASE, REDIS, backing_of
+from flows.service.deploying import register
+from flows.service.devices import Device
+from flows.service.pools import ensure_pools
+from flows.service.recipes import serve_recipes
+from flows.service.rendering import Told
+from flows.service.workers import WORKERS, Client, Worker, own_environment
 from tests.support.databases import postgres, postgres_url, redis_server
 from tests.support.proc import environment_of
 from tests.support.supervised import Part, Supervisor, answers, free_ports
@@ -28,6 +35,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "roundhouse"
 GPU_WORKERS = ("gpu-0", "gpu-1")
 API_PROCESSES = ("api-1", "api-2")
+PARENTS_AT_ONCE = 4
+PREFECT = (sys.executable, "-m", "prefect")
+SERVING = (sys.executable, "-m", "flows.service.serving")
 RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of the process that carries out a run
 QUICKER = {  # than the defaults, which are made for hours of work
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -73,12 +83,26 @@ class Cluster(NamedTuple):
         """Return the folder of a worker's own machine."""
         return self.folder / "machines" / worker
 
-    def worker(self, name: str, pool: str, **environment: str) -> Part:
-        """Return a worker of a pool, which carries out one run at a time."""
+    def worker(self, name: str, pool: str = WORKERS, **environment: str) -> Part:
+        """Return a worker of a pool, on a machine of its own as far as the others can tell."""
+        device = Device(name, "") if pool == WORKERS else None
+        access = {CLIENT_AUTH: self.client[CLIENT_AUTH]}
+        own = own_environment(
+            Worker(pool, device, None), self.workspace_of(name), Client(self.api_url, access)
+        )
+        command = [*PREFECT, "worker", "start", "--type", "process", "--pool", pool, "--name", name]
+        limit = ["--limit", "1" if pool == WORKERS else str(PARENTS_AT_ONCE)]
         self.workspace_of(name).mkdir(parents=True, exist_ok=True)
-        command = [*PREFECT, "worker", "start", "--pool", pool, "--name", name, "--limit", "1"]
-        own = {"ROUNDHOUSE_WORKSPACE": str(self.workspace_of(name)), "CUDA_VISIBLE_DEVICES": ""}
-        return Part(name, command, self.client | own | environment)
+        return Part(name, [*command, *limit], self.client | own | QUICKER | environment)
+
+    def register(self, *recipes: Path) -> None:
+        """Tell the server of pools, automations and deployments, as `roundhouse up` does."""
+        workspace = self.folder / "workspace"
+        served = serve_recipes([str(path) for path in recipes], workspace)
+        with self.spoken_to() as client:
+            ensure_pools(client)
+            ensure_automations(client)
+            register(Told(served, workspace, None), client)
 
     @contextlib.contextmanager
     def spoken_to(self) -> Iterator[SyncPrefectClient]:
@@ -112,9 +136,6 @@ class Cluster(NamedTuple):
         return None
 
 
-PREFECT = (sys.executable, "-m", "prefect")
-
-
 @contextlib.contextmanager
 def running_cluster(folder: Path) -> Iterator[Cluster]:
     """Run the service, without workers, until the block ends."""
@@ -139,9 +160,6 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
         services = Part("services", [*SERVING, "server", "services", "start"], server)
         supervisor.start(second, services)
         yield cluster
-
-
-SERVING = (sys.executable, "-m", "flows.service.serving")
 
 
 def _api(name: str, environment: dict[str, str], port: int) -> Part:
@@ -173,11 +191,8 @@ def _server(workspace: Path, ports: Ports) -> dict[str, str]:
 def _client(ports: Ports, access: dict[str, str]) -> dict[str, str]:
     return {
         **_base(),
-        **QUICKER,
         **access,
         "PREFECT_API_URL": f"http://127.0.0.1:{ports.front}/api",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",
         "AWS_DEFAULT_REGION": "us-east-1",

@@ -1,0 +1,46 @@
+"""The grown-up service, for tests that kill parts of it; started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra.demo.datasets import write_text_set
+from tests.support.cluster import GPU_WORKERS, Cluster, running_cluster
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the demo model's recipe in three segments, which takes seconds a block."""
+    folder = tmp_path_factory.mktemp("data")
+    write_text_set(folder / "texts.jsonl", count=64, seed=11)
+    return {
+        "name": "cluster",
+        "model": {"source": "packaged:demo"},
+        "calibration": [
+            {
+                "name": "texts", "kind": "text", "source": str(folder / "texts.jsonl"),
+                "nsamples": 32, "seqlen": 128, "seed": 1,
+            }
+        ],
+        "quantization": {"iters": 40, "batch_size": 8, "segments": 3},
+        "export": {"output_dir": str(folder / "checkpoints")},
+        "compute": {"threads": 1},
+        "workers": {"pool": "gpu"},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def cluster(recipe: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Return the service, with one worker for parents and two for segments."""
+    folder = tmp_path_factory.mktemp("cluster")
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+    with running_cluster(folder) as running:
+        running.register(path)
+        running.supervisor.start(
+            running.worker("cpu", "cpu"), *(running.worker(name) for name in GPU_WORKERS)
+        )
+        yield running

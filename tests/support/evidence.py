@@ -1,0 +1,60 @@
+"""What was computed, and how often, as the journal of the bucket tells it: no log can forget it.
+
+Whoever computes a block holds its lease, and whoever has computed one puts its manifest on record.
+So a lease that is taken where there is no manifest begins a computation.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from infra.store.lease import Holding
+from tests.support.kept_bucket import entries
+
+
+class Block(NamedTuple):
+    """The computations of one block."""
+
+    what: str
+    began: tuple[int, ...]  # the processes that began it, in order
+    after_finished: int  # computations that began although the block was finished: none may
+
+    @property
+    def abandoned(self) -> tuple[int, ...]:
+        """The processes that began it, and did not finish it."""
+        return self.began[:-1]
+
+
+def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
+    """Return the blocks that were computed for the store at ``root``, as bucket/prefix."""
+    finished: set[str] = set()
+    began: dict[str, list[int]] = defaultdict(list)
+    late: dict[str, int] = defaultdict(int)
+    for folder, name, body in _written(journal, root):
+        if folder == "manifests":
+            finished.add(name)
+        if folder == "leases" and (taken := _taken(body)) is not None:
+            began[taken.what].append(taken.holder.pid)
+            late[taken.what] += any(name.startswith(_key_of(taken.what)) for name in finished)
+    return tuple(Block(what, tuple(pids), late[what]) for what, pids in began.items())
+
+
+def _written(journal: Path, root: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yield folder, name and content of each object that was written below ``root``."""
+    for entry in entries(journal):
+        if entry.method == "PUT" and entry.path.startswith(f"/{root}/"):
+            *_, folder, name = entry.path.split("/")
+            yield folder, name, entry.body
+
+
+def _taken(body: bytes) -> Holding | None:
+    """Return who has just taken the lease of a block; None: it is another one, or renewed."""
+    holding = Holding.model_validate_json(body)
+    is_new = holding.renewal == 0 and not holding.released
+    return holding if is_new and holding.what.startswith("block ") else None
+
+
+def _key_of(what: str) -> str:
+    """Return how the name of a block's manifest begins, which its lease tells in brackets."""
+    return what.rpartition("(")[2].rstrip(")")

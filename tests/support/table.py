@@ -1,0 +1,53 @@
+"""The table of a campaign: what was killed, when, what it cost."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.campaign import Killed, Outcome
+
+HEAD = ("run", "killed", "which", "after s", "blocks begun again")
+KEPT = Path("build") / "integration" / "kills.md"
+
+
+def of(undisturbed: Outcome, outcomes: Sequence[Outcome]) -> str:
+    """Return the table as Markdown."""
+    rows = [HEAD, ("---",) * len(HEAD)]
+    for number, outcome in enumerate(outcomes, start=1):
+        rows += [_row(number, kill, outcome) for kill in outcome.killed]
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([*lines, "", *_ends(undisturbed, outcomes)])
+
+
+def show(config: pytest.Config, text: str) -> None:
+    """Print a table although tests are quiet, and keep it in a file."""
+    KEPT.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.write_text(f"{text}\n", encoding="utf-8")
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        reporter.write(f"\n\n{text}\n\n")
+
+
+def _row(number: int, kill: Killed, outcome: Outcome) -> tuple[str, ...]:
+    again = sum(pid in kill.pids for block in outcome.blocks for pid in block.abandoned)
+    return str(number), kill.kind, kill.target, f"{kill.at:.1f}", str(again)
+
+
+def _ends(undisturbed: Outcome, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    yield f"Undisturbed: {undisturbed.seconds:.0f} s."
+    for number, outcome in enumerate(outcomes, start=1):
+        same = "byte-identical" if outcome.sums == undisturbed.sums else "DIFFERENT"
+        again = sum(len(block.abandoned) for block in outcome.blocks)
+        yield (
+            f"Run {number}: {len(outcome.killed)} kills, {outcome.seconds:.0f} s, "
+            f"{outcome.seconds - undisturbed.seconds:+.0f} s lost, {again} blocks begun again, "
+            f"command given {_times(outcome.commands)}, exports {same}."
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
