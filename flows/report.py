@@ -12,6 +12,7 @@ from tasks.specs import BlockRecord, CalibrationRef, ExportRequest
 from tasks.telling import artifact_key, tell_markdown, tell_table
 
 MIB = 1 << 20
+NO_NUMBER = "n/a"  # a dash would begin a list, for cells are Markdown
 NOT_OF_THE_CHECKPOINT: dict[str, set[str] | bool] = {
     "export": {"output_dir"},
     "compute": {"threads", "activation_gib"},
@@ -36,19 +37,22 @@ def block_line(variant: str, record: BlockRecord, blocks: int) -> str:
 
 
 def block_rows(records: Sequence[BlockRecord]) -> list[dict[str, Any]]:
-    """Return the table of blocks; numbers are strings, or the page shows all their digits."""
+    """Return the table of blocks, as wide as a page has room for.
+
+    Numbers are strings, or the page shows all their digits.
+    """
     return [
         {
             "block": record.block + 1,
             "loss before": _number(record.loss_before),
             "loss after": _number(record.loss_after),
             "change": _change(record),
-            "iteration kept": record.chosen_iteration,
-            "SQNR (dB)": "-" if record.sqnr_db is None else f"{record.sqnr_db:.1f}",
-            "fallback": record.fallback or "-",
+            "step kept": record.chosen_iteration,
+            "SQNR dB": NO_NUMBER if record.sqnr_db is None else f"{record.sqnr_db:.1f}",
+            "fallback": record.fallback or "none",
             "seconds": f"{record.seconds:.1f}",
-            "peak memory (MiB)": f"{record.peak_bytes / MIB:.0f}",
-            "from the store": "yes" if record.reused else "no",
+            "peak MiB": f"{record.peak_bytes / MIB:.0f}",
+            "reused": "yes" if record.reused else "no",
         }
         for record in records
     ]
@@ -172,7 +176,7 @@ def _outcome(record: BlockRecord) -> str:
 def _change(record: BlockRecord) -> str:
     """Return how the held-out error of a block changed, in percent."""
     if record.loss_before is None or record.loss_after is None:
-        return "-"
+        return NO_NUMBER
     return f"{record.loss_after / record.loss_before - 1 if record.loss_before else 0.0:+.0%}"
 
 
@@ -191,4 +195,4 @@ def _portable(value: Any) -> Any:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    return NO_NUMBER if value is None else f"{value:.4g}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-COLUMNS = 6
+FEW, FEW_COLUMNS, COLUMNS = 6, 3, 4  # charts are as wide as a page has room for
 WIDTH, HEIGHT = 190, 140  # of a chart, in pixels
 MOST_POINTS = 30  # of a curve; the page stays small with 80 blocks, too
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 40, 20  # around the axes of a chart
@@ -46,7 +46,7 @@ def draw_curves(curves: Sequence[Curve]) -> bytes:
     Args:
         curves: At least one.
     """
-    columns = min(COLUMNS, max(3, len(curves)))
+    columns = FEW_COLUMNS if len(curves) <= FEW else COLUMNS
     rows = math.ceil(len(curves) / columns)
     width, height = columns * WIDTH, rows * HEIGHT + _LEGEND
     charts = "".join(

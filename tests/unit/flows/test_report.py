@@ -71,8 +71,8 @@ def test_the_table_of_blocks_holds_readable_numbers() -> None:
     (row,) = report.block_rows([LEARNED])
 
     assert (row["block"], row["loss before"], row["loss after"]) == (3, "0.02", "0.015")
-    assert (row["change"], row["SQNR (dB)"], row["seconds"]) == ("-25%", "21.2", "12.3")
-    assert (row["peak memory (MiB)"], row["fallback"]) == ("3", "-")
+    assert (row["change"], row["SQNR dB"], row["seconds"]) == ("-25%", "21.2", "12.3")
+    assert (row["peak MiB"], row["fallback"], row["reused"]) == ("3", "none", "no")
 
 
 def test_the_summary_shows_fidelity_and_folders() -> None:
