@@ -34,7 +34,7 @@ from infra.calibration.spec import CalibrationSpec
 from infra.demo import MODEL_DIR
 from infra.demo.datasets import write_conversation_set, write_text_set
 from infra.models.source import resolve
-from infra.store import Store
+from infra.store import Place, StoreAddress, open_store
 from quantcore.metrics import Fidelity
 from tasks.engine import open_model
 from tasks.export import export_checkpoint
@@ -106,8 +106,8 @@ def run_ours(bench: Bench, seed: int, iters: int) -> Run:
     """Quantize and export with our engine (0 iterations: round-to-nearest)."""
     tool = "SignRound (ours)" if iters else "round-to-nearest"
     folder = bench.work / f"ours-{iters}-{seed}"
-    store = Store(folder / "store")
-    sample_file = store.put_file(bench.work / "calibration.safetensors")
+    place = Place.of(folder, StoreAddress())
+    sample_file = open_store(place).put_file(bench.work / "calibration.safetensors")
     started = time.perf_counter()
     source = resolve(str(bench.asked.model))
     blocks = open_model(source.path, ComputeSpec(device="cpu")).family.blocks
@@ -121,13 +121,13 @@ def run_ours(bench: Bench, seed: int, iters: int) -> Run:
         first_block=0,
         end_block=blocks,
         blocks=blocks,
-        place=store.root,
+        place=place,
     )
     with open_segment(plan) as segment:
         records = tuple(quantize_block.fn(segment, block) for block in range(blocks))
     export = ExportSpec(formats=("auto_round",), output_dir=folder / "export")
     result = export_checkpoint.fn(
-        source, records, plan.quantization, export, {"variant": "text"}, store.root
+        source, records, plan.quantization, export, {"variant": "text"}, place
     )
     seconds = time.perf_counter() - started
     return Run(tool, seed, seconds, bench.measured(result.folders["auto_round"]))
