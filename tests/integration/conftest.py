@@ -1,7 +1,6 @@
 """The grown-up service, for tests that kill parts of it; started once."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,12 +32,11 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def cluster(recipe: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(recipe: dict[str, Any]) -> Iterator[Cluster]:
     """Return the service, with one worker for parents and two for segments."""
-    folder = tmp_path_factory.mktemp("cluster")
-    path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
-    with running_cluster(folder) as running:
+    with running_cluster() as running:
+        path = running.folder / "recipe.yaml"
+        path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
         running.register(path)
         running.supervisor.start(
             running.worker("cpu", "cpu"), *(running.worker(name) for name in GPU_WORKERS)

@@ -7,6 +7,7 @@ share is the bucket and the server.
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -137,10 +138,16 @@ class Cluster(NamedTuple):
 
 
 @contextlib.contextmanager
-def running_cluster(folder: Path) -> Iterator[Cluster]:
+def running_cluster() -> Iterator[Cluster]:
     """Run the service, without workers, until the block ends."""
     ports = Ports(*free_ports(len(Ports._fields)))
-    folder.chmod(0o711)  # PostgreSQL runs as another user, and must find its data in here
+    with tempfile.TemporaryDirectory(prefix="roundhouse-cluster-") as made:
+        folder = Path(made)
+        folder.chmod(0o711)  # PostgreSQL runs as another user, and must find its data in here
+        yield from _running(folder, ports)
+
+
+def _running(folder: Path, ports: Ports) -> Iterator[Cluster]:
     workspace = folder / "workspace"
     access = ensure_access(workspace)
     with Supervisor(folder) as supervisor:
