@@ -5,6 +5,7 @@ either waits on its page for somebody to read the numbers and approve, or ends a
 command with an approval then goes on from what is in the store.
 """
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 from prefect.client.schemas.objects import State
@@ -16,6 +17,7 @@ from pydantic import Field
 
 from flows.recipe import ApprovalSpec
 from flows.results import Approval, Candidates
+from infra.evaluation.verdict import Verdict
 from tasks.progress import say
 
 HELD, REFUSED = "Held", "Refused"
@@ -58,12 +60,27 @@ def _approval(result: Candidates, gate: ApprovalSpec, *, approve_hold: bool) -> 
     if not gate.hold_minutes:
         return None
     say(f"held for {gate.hold_minutes} minutes: approve or refuse on the page of the run")
-    asked = Decision.with_initial_data(description=_reasons(result, "hold"))
+    asked = Decision.with_initial_data(description=question(result))
     try:
         told = pause_flow_run(wait_for_input=asked, timeout=60 * gate.hold_minutes)
     except FlowPauseTimeout:
         return None
     return Approval(by=told.name or "unnamed", reason=told.reason) if told.approve else None
+
+
+def question(result: Candidates) -> str:
+    """Return what a person has to decide on, as the form above the answer shows it."""
+    found = () if result.evaluation is None else result.evaluation.variants
+    parts = [
+        "\n".join((f"**{each.name}** is held:", "", *_points(each.judged.verdict)))
+        for each in found
+        if each.judged is not None and each.judged.verdict.outcome == "hold"
+    ]
+    return "\n\n".join(parts)
+
+
+def _points(verdict: Verdict) -> Iterator[str]:
+    return (f"- {finding.words}" for finding in verdict.decisive)
 
 
 def _reasons(result: Candidates, outcome: str) -> str:

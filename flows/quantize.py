@@ -56,7 +56,8 @@ def quantize_model(
     """
     recipe, place = at_its_hub(recipe, workspace), recipe.at(workspace)
     look_before_publishing(recipe)
-    source = resolve_model(recipe.model.location, recipe.model.revision, place)
+    named = resolve_model.with_options(task_run_name=f"resolve {recipe.model.source}")
+    source = named(recipe.model.location, recipe.model.revision, place)
     return made_once(
         open_store(place),
         f"the run of {recipe.model.source} for {recipe.target}",
@@ -109,7 +110,7 @@ def _evaluate(
         return None
     folders = {one.name: one.examined for one in results}
     candidates = tuple(
-        Subject(name=name, source=resolve_model(str(folder), None, place))
+        Subject(name=name, source=_resolve_export(name, folder, place))
         for name, folder in folders.items()
     )
     return evaluate(
@@ -135,6 +136,12 @@ def _drawn(variant: Variant, source: ModelSource, place: Place) -> Asked:
     chosen = variant.calibration
     say(f"{variant.name}: {'rounding to nearest' if chosen is None else 'drawing samples'}")
     return Asked(variant.name, None if chosen is None else collect_samples(chosen, source, place))
+
+
+def _resolve_export(name: str, folder: Path, place: Place) -> ModelSource:
+    """Return what was exported as a model that is examined like any other."""
+    named = resolve_model.with_options(task_run_name=f"resolve the export of {name}")
+    return named(str(folder), None, place)
 
 
 def _make_variant(

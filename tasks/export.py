@@ -28,7 +28,7 @@ from tasks.specs import BlockRecord, ExportResult, ExportSpec, QuantizationSpec
 GIB = 2**30
 
 
-@task(task_run_name="export to {export.output_dir}", cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="export {provenance[variant]}", cache_policy=NO_CACHE, persist_result=False)
 def export_checkpoint(
     source: ModelSource,
     records: tuple[BlockRecord, ...],

@@ -34,7 +34,11 @@ def require_free_or_ours(source: ModelSource, request: ExportRequest) -> None:
     require_absent(export.output_dir, foreign)
 
 
-@task(name="find-export", task_run_name="look for a finished export", persist_result=False)
+@task(
+    name="find-export",
+    task_run_name="look for a finished export of {request.provenance[variant]}",
+    persist_result=False,
+)
 def find_export(source: ModelSource, request: ExportRequest) -> ExportResult:
     """Return what earlier runs have finished of exactly this export, which may be nothing.
 

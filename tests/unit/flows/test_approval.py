@@ -73,3 +73,11 @@ def test_one_variant_that_passes_is_enough() -> None:
     result = a_run(an_evaluation({"pile": FAIL, "llava": PASS, "both": HOLD}))
 
     assert approval.settle(result, AT_ONCE, approve_hold=False) == result
+
+
+def test_a_person_is_asked_in_points() -> None:
+    """The form shows Markdown: one point a finding, under the variant that it is about."""
+    asked = approval.question(a_run(an_evaluation({"pile": HOLD, "llava": FAIL})))
+    (finding,) = judged(HOLD).verdict.decisive
+
+    assert asked == f"**pile** is held:\n\n- {finding.words}"
