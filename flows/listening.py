@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import contextvars
-import os
-import secrets
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +15,10 @@ from prefect import serve
 from flows.deployments import release_deployments
 from flows.errors import ServerError
 from flows.watched import Answer
-from infra.files import explaining, write_private
 from infra.ports import listening_socket
 from infra.triggers.receiver import ROUTE, create_receiver
 from tasks.tags import look_and_announce
 
-SECRET = "ROUNDHOUSE_WEBHOOK_SECRET"  # noqa: S105 -- the variable's name
 STOP_SECONDS = 10.0
 
 
@@ -36,29 +32,6 @@ class Address(NamedTuple):
     def url(self) -> str:
         """What a webhook is given."""
         return f"http://{self.host}:{self.port}{ROUTE}"
-
-
-def webhook_secret(workspace: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the secret that a Hub's webhook must send.
-
-    It is in the environment, or else in a file of the workspace that only this user reads; the
-    first call makes one up.
-
-    Raises:
-        StorageError: The file cannot be read or written.
-    """
-    if given := environment.get(SECRET):
-        return given
-    path = secret_file(workspace)
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(32).encode())
-    with explaining(path, "reading"):
-        return path.read_text(encoding="ascii").strip()
-
-
-def secret_file(workspace: Path) -> Path:
-    """Return where the made-up secret is."""
-    return workspace / "webhook.secret"
 
 
 def listen(recipes: Sequence[str], workspace: Path) -> None:

@@ -100,8 +100,8 @@ def marked(workspace: Path, names: Collection[str]) -> tuple[int, ...]:
 
     Only where there is /proc; elsewhere processes are known by their records alone.
     """
-    wanted = {f"{MARK}={workspace.absolute()}:{name}".encode() for name in names}
-    return tuple(pid for pid in _numbers() if wanted.intersection(_environment(pid)))
+    wanted = {f"{workspace.absolute()}:{name}" for name in names}
+    return tuple(pid for pid in _numbers() if environment(pid).get(MARK) in wanted)
 
 
 def stop_all(pids: Collection[int], *, patience_seconds: float = 15.0) -> None:
@@ -128,11 +128,13 @@ def _numbers() -> Iterator[int]:
             yield int(path.name)
 
 
-def _environment(pid: int) -> frozenset[bytes]:
+def environment(pid: int) -> dict[str, str]:
     """Return what a process was started with; nothing where it is gone or another user's."""
-    with contextlib.suppress(OSError):
-        return frozenset((PROC / str(pid) / "environ").read_bytes().split(bytes(1)))
-    return frozenset()
+    try:
+        told = (PROC / str(pid) / "environ").read_bytes().decode(errors="replace")
+    except OSError:
+        return {}
+    return dict(line.partition("=")[::2] for line in told.split("\0") if "=" in line)
 
 
 def _reap(pid: int) -> None:

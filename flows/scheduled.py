@@ -1,6 +1,7 @@
 """What a schedule starts: the pipeline by each of its recipes, one after the other."""
 
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -34,7 +35,7 @@ def quantize_scheduled(recipes: tuple[str, ...], workspace: Path) -> None:
     failed: dict[str, str] = {}
     for recipe in loaded:
         say(f"{recipe.name}: the next of {len(loaded)} recipes")
-        state: State[object] = quantize_model(recipe, workspace, return_state=True)
+        state: State[Any] = quantize_model(recipe, workspace, return_state=True)
         if not state.is_completed():
             failed[recipe.name] = f"{state.name}: {state.message or 'no reason was given'}"
     if failed:

@@ -13,6 +13,7 @@ from flows.cli.session import Session
 from flows.errors import RecipeError
 from flows.listening import Address
 from flows.release import ReleaseResult, release_tag
+from flows.service.access import WEBHOOK, ensure_webhook_secret, webhook_file
 from flows.watched import Answer, answers
 from infra.errors import UnknownRevisionError
 from infra.publishing.hub import open_hub
@@ -104,7 +105,7 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
     known = answers(names, session.workspace.absolute())
     console = _console()
     with connected(session) as workspace:
-        secret = listening.webhook_secret(workspace)
+        secret = ensure_webhook_secret(workspace)
         with listening.receiving(address, secret, known) as at:
             for repo_id, each in known.items():
                 console.print(
@@ -113,9 +114,9 @@ def listen(recipes: Sequence[str], address: Address, session: Session) -> Exit:
                     markup=False,
                 )
             where = (
-                f"the environment's {listening.SECRET}"
-                if os.environ.get(listening.SECRET)
-                else listening.secret_file(workspace)
+                f"the environment's {WEBHOOK}"
+                if os.environ.get(WEBHOOK)
+                else webhook_file(workspace)
             )
             console.print(f"Webhooks: POST {at.url}, secret in {where}.", markup=False)
             listening.listen(names, workspace)

@@ -12,8 +12,8 @@ from rich.table import Table
 from flows import recipefile, server
 from flows.cli.exits import Exit
 from flows.errors import FlowError, RecipeError
-from flows.listening import secret_file
 from flows.service import service, settings
+from flows.service.access import webhook_file
 from flows.service.service import Service
 from flows.service.settings import ServiceSettings
 
@@ -94,5 +94,5 @@ def show(found: Service, workspace: Path, console: Console) -> None:
     console.print(table)
     console.print(f"Pages: {found.ui_url}, opened by what is in {found.auth_file}", markup=False)
     if any(member.name == "receiver" for member in found.members):
-        console.print(f"Webhooks: secret in {secret_file(workspace)}", markup=False)
+        console.print(f"Webhooks: secret in {webhook_file(workspace)}", markup=False)
     console.print(f"Logs: {workspace / 'logs'} and {workspace / 'prefect' / 'server.log'}")

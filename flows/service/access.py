@@ -1,8 +1,8 @@
-"""Who may use a service's server: one string of authentication, and the key of its secrets.
+"""Who may use a service: one string for its server, the key of its secrets, and that of webhooks.
 
-Both are made up once, at random, and lie in files that nobody but this user reads; neither is ever
+All are made up once, at random, and lie in files that nobody but this user reads; none is ever
 printed, logged, or handed over as an argument, which `ps` would show.  The environment goes before
-the files, so that a team may keep both elsewhere.
+the files, so that a team may keep them elsewhere.
 """
 
 import base64
@@ -17,6 +17,7 @@ from infra.files import explaining, write_private
 SERVER_AUTH = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_AUTH = "PREFECT_API_AUTH_STRING"
 ENCRYPTION = "PREFECT_SERVER_ENCRYPTION_KEY"
+WEBHOOK = "ROUNDHOUSE_WEBHOOK_SECRET"
 USER = "roundhouse"
 KEY_BYTES = 32  # what Fernet takes
 
@@ -26,6 +27,10 @@ class Access(NamedTuple):
 
     auth: str
     encryption_key: str
+
+    def __repr__(self) -> str:
+        """Say nothing of either: values end up in tracebacks."""
+        return "Access(…)"
 
     def for_server(self) -> dict[str, str]:
         """Return the environment of a server."""
@@ -71,6 +76,20 @@ def ensure_encryption_key(workspace: Path, environment: Mapping[str, str] = os.e
     """
     made_up = base64.urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     return environment.get(ENCRYPTION) or _ensure(encryption_key_file(workspace), made_up)
+
+
+def webhook_file(workspace: Path) -> Path:
+    """Return where the secret is that a Hub's webhook must send."""
+    return workspace / "webhook.secret"
+
+
+def ensure_webhook_secret(workspace: Path, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the secret that a Hub's webhook must send; the first call makes it up.
+
+    Raises:
+        StorageError: The file cannot be read or written.
+    """
+    return environment.get(WEBHOOK) or _ensure(webhook_file(workspace), secrets.token_urlsafe(32))
 
 
 def _ensure(path: Path, made_up: str) -> str:

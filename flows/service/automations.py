@@ -6,22 +6,21 @@ ends, pauses or is cancelled says so, and is not waited for; a late heartbeat of
 does no harm, because the server lets no run leave an end for Crashed.
 """
 
-from prefect.automations import Automation
+from typing import Any
+
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.approval import HELD, REFUSED
-from flows.release import ALREADY
 from flows.service.heartbeats import PATIENCE
 
 NAME = "flow run lost"
 _HEARTBEAT = "prefect.flow-run.heartbeat"
-_SILENT = (
+ENDS = (
     "Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended",
-    *(HELD, REFUSED, ALREADY),
+    "Held", "Refused", "AlreadyReleased",  # as our own flows call theirs
 )  # fmt: skip
 
 
@@ -32,7 +31,7 @@ def lost_runs() -> AutomationCore:
         description="A run whose heartbeats have stopped has lost its machine: set it to Crashed.",
         trigger=EventTrigger(
             after={_HEARTBEAT},
-            expect={_HEARTBEAT, *(f"prefect.flow-run.{name}" for name in _SILENT)},
+            expect={_HEARTBEAT, *(f"prefect.flow-run.{name}" for name in ENDS)},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -64,8 +63,17 @@ def ensure_automations(client: SyncPrefectClient) -> None:
 
 def _same(known: Automation, wanted: AutomationCore) -> bool:
     """Whether an automation says what is wanted; changing one would restart what it waits for."""
-    fields = {"name", "description", "enabled", "actions", "trigger"}
-    own = {"actions": {"__all__": {"id"}}, "trigger": {"id"}}
-    return known.model_dump(include=fields, exclude=own) == wanted.model_dump(
-        include=fields, exclude=own
+    return _told(known) == _told(wanted)
+
+
+def _told(automation: AutomationCore) -> dict[str, Any]:
+    """Return what an automation says, without the numbers that the server gives."""
+    told = automation.model_dump(
+        mode="json", include={"name", "description", "enabled", "actions", "trigger"}
     )
+    told["trigger"].pop("id", None)
+    for names in ("after", "expect", "for_each"):  # sets, in no order
+        told["trigger"][names] = sorted(told["trigger"][names])
+    for action in told["actions"]:
+        action.pop("id", None)
+    return told

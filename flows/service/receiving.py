@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.errors import FlowError
-from flows.listening import Address, receiving, webhook_secret
+from flows.listening import Address, receiving
+from flows.service.access import ensure_webhook_secret
 from flows.watched import answers
 from infra.errors import InfraError
 
@@ -24,7 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         known = answers(asked.recipes, asked.workspace)
-        with receiving(Address(asked.host, asked.port), webhook_secret(asked.workspace), known):
+        secret = ensure_webhook_secret(asked.workspace)
+        with receiving(Address(asked.host, asked.port), secret, known):
             stop.wait()
     except (FlowError, InfraError) as error:
         sys.stderr.write(f"{error}\n")

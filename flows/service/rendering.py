@@ -29,7 +29,8 @@ class Told(NamedTuple):
 
 def render(told: Told) -> Document:
     """Return the document that a service's deployments are registered by."""
-    document = _filled(yaml.safe_load(PACKAGED.read_text(encoding="utf-8")), told)
+    packaged = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
+    document: Document = _filled(packaged, told)
     document.pop("definitions", None)  # only anchors, which are resolved by now
     for deployment in document["deployments"]:
         own = _parameters(deployment["entrypoint"], told)
@@ -97,12 +98,13 @@ def _parameters(entrypoint: str, told: Told) -> Document:
     """Return what a service's own recipes make of a deployment's parameters."""
     paths = [str(each.path) for each in told.recipes]
     watched = [str(each.path) for each in told.recipes if each.recipe.watched]
-    return {
+    own: dict[str, Document] = {
         SCHEDULED: {"recipes": paths},
         ON_DEMAND: {"recipe": as_json(told.recipes[0].recipe)},
         ON_TAG: {"recipes": watched},
         WATCHER: {"recipes": watched},
-    }.get(entrypoint, {})
+    }
+    return own.get(entrypoint, {})
 
 
 def _schedules(deployment: Document, told: Told) -> list[Document]:

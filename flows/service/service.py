@@ -20,6 +20,7 @@ from flows.service.automations import ensure_automations
 from flows.service.backing import DATABASE, REDIS, Backing, backing_of
 from flows.service.deploying import register
 from flows.service.devices import Device, count_gpus, devices_of
+from flows.service.lost import report_lost, runs_of
 from flows.service.members import RECEIVER, SERVICES, kept_receiver, kept_services
 from flows.service.pools import ensure_pools
 from flows.service.recipes import Served, serve_recipes
@@ -162,8 +163,13 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
 
 
 def _ensure(kept: Kept[ProcessRecord], workspace: Path) -> Member:
-    record, how = kept.ensure(folder(workspace))
-    return Member(kept.name, how, record.pid, None)
+    """Start a member; what one left behind that was killed is ended, and the server is told."""
+    at = folder(workspace)
+    record = kept.read(at)
+    left = () if record and record.is_running and kept.fits(record) else runs_of(at, {kept.name})
+    found, how = kept.ensure(at)
+    report_lost(left, workspace)
+    return Member(kept.name, how, found.pid, None)
 
 
 def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[str, ...]:
@@ -171,7 +177,9 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
     at = folder(workspace)
     others = sorted(set(_recorded(at)) - wanted)
     workers = [name for name in others if name != SERVICES]
+    runs = runs_of(at, workers)
     processes.stop_all(processes.marked(at, workers), patience_seconds=STOP_SECONDS)
+    report_lost(runs, workspace)
     return tuple(name for name in others if _forget(at, name))
 
 

@@ -1,8 +1,7 @@
-"""The service that releases by tag: its secret, its port, and what it is deployed as."""
+"""The service that releases by tag: its port, and what it is deployed as."""
 
 import json
 import socket
-import stat
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -16,24 +15,6 @@ from flows.listening import Address
 from tasks import events
 
 LOOPBACK = "127.0.0.1"
-
-
-def test_a_secret_is_made_up_once_for_this_user_alone(tmp_path: Path) -> None:
-    """Long, the same after a restart, and in a file that nobody else reads."""
-    first = listening.webhook_secret(tmp_path, {})
-
-    assert listening.webhook_secret(tmp_path, {}) == first
-    assert len(first) >= 40
-    assert stat.S_IMODE(listening.secret_file(tmp_path).stat().st_mode) == 0o600
-    assert listening.webhook_secret(tmp_path / "other", {}) != first
-
-
-def test_the_environments_secret_wins(tmp_path: Path) -> None:
-    """Then nothing is written."""
-    given = {listening.SECRET: "given"}
-
-    assert listening.webhook_secret(tmp_path, given) == "given"
-    assert not listening.secret_file(tmp_path).exists()
 
 
 def test_a_port_that_is_taken_is_named() -> None:
