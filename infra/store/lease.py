@@ -1,6 +1,6 @@
 """A lease in somebody's hand: renewed while work goes on, given back behind it, lost if overdue.
 
-The register of a lease is written anew by its holder every third of the term.  A holder counts its
+The register of a lease is written anew by its holder several times in a term.  A holder counts its
 term from before it asked to write, and whoever watches from after reading: so the one is over
 before the other, and there are never two who may believe that they hold.
 """
@@ -16,7 +16,7 @@ from infra.files import canonical_json
 from infra.store.process import Process
 from infra.store.registers import Registers
 
-RENEWALS = 3
+RENEWALS = 6
 """How often a lease is renewed in a term."""
 
 

@@ -2,8 +2,9 @@
 
 Whoever wants a lease that is held watches its register.  If that stays as it is for a whole term,
 by the watcher's own clock, the holder is gone and the lease is taken over, with the epoch counted
-up by one; clocks of two machines are never compared.  A holder that was stopped and wakes up finds
-its writing refused.  One that is known to have died on this machine is not waited for.
+up by one; clocks of two machines are never compared.  Silence while nobody looked does not count:
+if the store was away, its holder could not write either.  A holder that was stopped and wakes up
+finds its writing refused.  One that is known to have died on this machine is not waited for.
 """
 
 import contextlib
@@ -16,8 +17,8 @@ from typing import NamedTuple, TypeVar
 from pydantic import ValidationError
 
 from infra.errors import LeaseHeldError, StoreError
-from infra.store.lease import Holding, Lease
-from infra.store.process import condition_of, this_process
+from infra.store.lease import RENEWALS, Holding, Lease
+from infra.store.process import is_dead, this_process
 from infra.store.registers import Content, Registers
 
 TERM = 30.0
@@ -33,6 +34,7 @@ class Sighting(NamedTuple):
 
     holding: Holding
     since: float
+    looked: float  # when it was last seen so
 
 
 class Leases(NamedTuple):
@@ -46,18 +48,17 @@ class Leases(NamedTuple):
     def held(self, name: str) -> Iterator[Lease]:
         """Hold a lease while the block runs.
 
-        Waits only until it is known whether its holder lives: it has renewed the lease, or is a
-        process of this machine that runs.
+        Waits only until it is known whether somebody else does: then it is renewed.
 
         Raises:
-            LeaseHeldError: It does.
+            LeaseHeldError: Somebody does.
             StoreError: The store refuses.
             StorageError: As above.
         """
         first = seen = None
         while isinstance(got := self.attempt(name, seen), Sighting):
             first, seen = first or got, got
-            if got.holding != first.holding or condition_of(got.holding.holder) == "alive":
+            if got.holding != first.holding:
                 raise LeaseHeldError(name, got.holding.holder.words)
             time.sleep(self.term / _LOOKS)
         with got.kept():
@@ -127,15 +128,21 @@ class Leases(NamedTuple):
                 return Lease(self.registers, register, ours, version, self.clock, told_at)
 
     def _watched(self, holding: Holding, seen: Sighting | None) -> Sighting:
-        unchanged = seen is not None and seen.holding == holding
-        return seen if seen is not None and unchanged else Sighting(holding, self.clock())
+        now = self.clock()
+        if (
+            seen is None
+            or seen.holding != holding
+            or now - seen.looked > holding.seconds / RENEWALS
+        ):
+            return Sighting(holding, since=now, looked=now)
+        return seen._replace(looked=now)
 
     def _is_over(self, seen: Sighting) -> bool:
         """Tell whether nobody holds a lease any more."""
         return (
             seen.holding.released
             or self.clock() - seen.since >= seen.holding.seconds
-            or condition_of(seen.holding.holder) == "dead"
+            or is_dead(seen.holding.holder)
         )
 
     def _next(self, name: str, last: Holding | None) -> Holding:

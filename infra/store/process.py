@@ -8,7 +8,6 @@ it.  Where the system does not tell all of these, nobody is said to be dead.
 import os
 import socket
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,11 +37,11 @@ def this_process() -> Process:
     return Process(host=socket.gethostname(), pid=pid, system=_system(), started=_started(pid))
 
 
-def condition_of(process: Process) -> Literal["alive", "dead", "unknown"]:
-    """Tell whether a process runs, as far as this machine can know."""
+def is_dead(process: Process) -> bool:
+    """Tell whether a process is known to have ended; of other machines nothing is known."""
     if process.system is None or process.started is None or process.system != _system():
-        return "unknown"
-    return "alive" if _started(process.pid) == process.started else "dead"
+        return False
+    return _started(process.pid) != process.started
 
 
 def _system() -> str | None:

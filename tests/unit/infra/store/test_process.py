@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from infra.store.process import condition_of, this_process
+from infra.store.process import is_dead, this_process
 
 
 def test_this_process_is_alive() -> None:
     """And is named by its number and its machine."""
     process = this_process()
 
-    assert condition_of(process) == "alive"
+    assert not is_dead(process)
     assert process.words == f"process {os.getpid()} on {os.uname().nodename}"
 
 
@@ -29,23 +29,24 @@ def test_a_process_that_ended_is_dead(*, buried: bool) -> None:
     )
     assert asked.stdout is not None
     process = this_process().model_validate_json(asked.stdout.readline())
-    before = condition_of(process)
+    before = is_dead(process)
     asked.kill()
     if buried:
         asked.wait()
     else:
         os.waitid(os.P_PID, asked.pid, os.WEXITED | os.WNOWAIT)
 
-    assert (before, condition_of(process)) == ("alive", "dead")
+    assert (before, is_dead(process)) == (False, True)
     asked.communicate()
 
 
 @pytest.mark.parametrize("field", ["system", "started"])
 def test_of_other_machines_nothing_is_known(field: str) -> None:
     """A number means nothing there, nor where the system does not tell enough."""
-    assert condition_of(this_process().model_copy(update={field: None})) == "unknown"
-    other = this_process().model_copy(update={"system": "another start of another machine"})
-    assert condition_of(other) == "unknown"
+    gone = this_process().model_copy(update={"pid": 2**22 + 1})
+    assert is_dead(gone)
+    assert not is_dead(gone.model_copy(update={field: None}))
+    assert not is_dead(gone.model_copy(update={"system": "another start of another machine"}))
 
 
 def test_a_number_that_was_given_again_is_another_process() -> None:
@@ -54,4 +55,4 @@ def test_a_number_that_was_given_again_is_another_process() -> None:
 
     assert process.started is not None
     earlier = process.model_copy(update={"started": process.started - 1})
-    assert condition_of(earlier) == "dead"
+    assert is_dead(earlier)

@@ -13,13 +13,14 @@ from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
 
 KEY = TagKey(repo_id="acme/model", tag="release/v1", commit="1" * 40)
+TERM = 3.0
 HOLDER = """
 import sys, time
 from pathlib import Path
 from infra.store import FolderStore
 from infra.triggers.claim import claimed
 from infra.triggers.key import TagKey
-with claimed(FolderStore(Path(sys.argv[1])), TagKey.model_validate_json(sys.argv[2])):
+with claimed(FolderStore(Path(sys.argv[1])), TagKey.model_validate_json(sys.argv[2]), term=3):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -31,9 +32,9 @@ def test_a_second_release_of_a_tag_waits_its_turn(tmp_path: Path) -> None:
     told = r"release/v1 of acme/model at 1111111 is being released by process \d+ on .*\. Wait"
 
     with (
-        claimed(store, KEY) as lease,
+        claimed(store, KEY, term=TERM) as lease,
         pytest.raises(ReleaseUnderWayError, match=told),
-        claimed(store, KEY),
+        claimed(store, KEY, term=TERM),
     ):
         pass
 
