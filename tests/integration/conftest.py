@@ -1,5 +1,7 @@
 """The grown-up service, for tests that kill parts of it; started once."""
 
+import random
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +9,10 @@ import pytest
 import yaml
 
 from infra.demo.datasets import write_text_set
+from tests.support.campaign import Campaign, Outcome, placed
 from tests.support.cluster import GPU_WORKERS, Cluster, running_cluster
+
+UNDISTURBED = "run-0"
 
 
 @pytest.fixture(scope="session")
@@ -36,9 +41,16 @@ def cluster(recipe: dict[str, Any]) -> Iterator[Cluster]:
     """Return the service, with one worker for parents and two for segments."""
     with running_cluster() as running:
         path = running.folder / "recipe.yaml"
-        path.write_text(yaml.safe_dump(recipe, sort_keys=False), encoding="utf-8")
+        served = placed(recipe, running, UNDISTURBED)
+        path.write_text(yaml.safe_dump(served, sort_keys=False), encoding="utf-8")
         running.register(path)
         running.supervisor.start(
             running.worker("cpu", "cpu"), *(running.worker(name) for name in GPU_WORKERS)
         )
         yield running
+
+
+@pytest.fixture(scope="session")
+def undisturbed(cluster: Cluster, recipe: dict[str, Any]) -> Outcome:
+    """Return what comes of a run that nobody disturbs."""
+    return Campaign(cluster, recipe, deque(), random.Random(0)).run(UNDISTURBED, 0)

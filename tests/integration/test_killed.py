@@ -5,7 +5,7 @@ The moments are random, of a seed; ROUNDHOUSE_KILL_SEED gives other ones.
 
 import os
 import random
-from collections import Counter, deque
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from tests.support import table
 from tests.support.campaign import Campaign, Outcome, plan
 from tests.support.cluster import Cluster
 
+pytestmark = pytest.mark.timeout(1500)  # a campaign is one fixture
 SEED = int(os.environ.get("ROUNDHOUSE_KILL_SEED", "5"))
 KINDS = Counter({
     "run on a GPU worker": 6,
@@ -33,12 +34,6 @@ PROCESSES_WITH_BLOCKS = {"run on a GPU worker"}
 
 
 @pytest.fixture(scope="module")
-def undisturbed(cluster: Cluster, recipe: dict[str, Any]) -> Outcome:
-    """Return what comes of a run that nobody disturbs."""
-    return Campaign(cluster, recipe, deque(), random.Random(SEED)).run(0, 0)
-
-
-@pytest.fixture(scope="module")
 def campaign(
     cluster: Cluster,
     recipe: dict[str, Any],
@@ -54,7 +49,7 @@ def campaign(
     try:
         while kills:
             number += 1
-            running.run(number, at_most)
+            running.run(f"run-{number}", at_most)
     finally:
         table.show(pytestconfig, table.of(undisturbed, running.outcomes))
     return running

@@ -57,9 +57,9 @@ class Campaign:
     random: random.Random
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def run(self, number: int, kills: int) -> Outcome:
-        """Carry out the recipe in an empty store and folder, and kill meanwhile."""
-        recipe = placed(self.recipe, self.cluster, f"run-{number}")
+    def run(self, name: str, kills: int) -> Outcome:
+        """Carry out the recipe in a store and a folder of this name, and kill meanwhile."""
+        recipe = placed(self.recipe, self.cluster, name)
         under_way = _Run(self, recipe, kills)
         outcome = under_way.carried_out()
         self.outcomes.append(outcome)

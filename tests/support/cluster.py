@@ -93,7 +93,7 @@ class Cluster(NamedTuple):
         )
         command = [*PREFECT, "worker", "start", "--type", "process", "--pool", pool, "--name", name]
         limit = ["--limit", "1" if pool == WORKERS else str(PARENTS_AT_ONCE)]
-        self.workspace_of(name).mkdir(parents=True, exist_ok=True)
+        (self.workspace_of(name) / "prefect" / "workers").mkdir(parents=True, exist_ok=True)
         return Part(name, [*command, *limit], self.client | own | QUICKER | environment)
 
     def register(self, *recipes: Path) -> None:

@@ -98,6 +98,14 @@ class Supervisor:
                 os.kill(pid, signal.SIGKILL)
             return pid is not None
 
+    def lose(self, name: str) -> None:
+        """End a part at once, and do not start it again: its machine is gone."""
+        with self._lock:
+            del self.parts[name]
+            process = self._running.pop(name)
+        process.kill()
+        process.wait()
+
     def ready(self, name: str) -> None:
         """Wait until a part is there and ready again."""
         wait_until(

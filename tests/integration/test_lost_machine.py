@@ -1,0 +1,79 @@
+"""A machine is lost with all that ran on it: nobody is left there to report it."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.objects import FlowRun
+
+from tests.support.campaign import DEPLOYMENT, Outcome, export_sums, placed
+from tests.support.cluster import Cluster
+from tests.support.kills import runs_on, strike
+from tests.support.proc import environment_of
+from tests.support.supervised import wait_until
+
+FOUND_SECONDS = 120.0  # from the machine's end: within that its run must be Crashed
+LOST = "gpu-0"
+
+
+def test_its_run_is_crashed_within_two_minutes_and_done_elsewhere(
+    cluster: Cluster, recipe: dict[str, Any], undisturbed: Outcome
+) -> None:
+    """The missing heartbeats tell; the parent and what runs elsewhere are left alone."""
+    mine = placed(recipe, cluster, "lost")
+    parameters = {"recipe": mine, "workspace": str(cluster.workspace_of("cpu"))}
+    parent = cluster.submit(DEPLOYMENT, parameters, "lost")
+
+    lost = lose_machine(cluster)
+    since = time.monotonic()
+    try:
+        wait_until(
+            lambda: state_of(cluster, lost) == "Crashed",
+            f"{lost} to be Crashed",
+            seconds=FOUND_SECONDS,
+            poll=0.5,
+        )
+        found = time.monotonic() - since
+        wait_until(
+            lambda: state_of(cluster, parent.id) == "Completed",
+            "the run to complete",
+            lambda: cluster.supervisor.log_of("cpu"),
+        )
+    finally:
+        cluster.supervisor.start(cluster.worker(LOST))
+
+    print(f"the run of a lost machine was Crashed after {found:.0f} s")  # noqa: T201 -- a figure
+    crashed = [run.id for run in children_of(cluster, parent) if "Crashed" in states(cluster, run)]
+    assert crashed == [lost]
+    assert "Crashed" not in states(cluster, parent)
+    assert export_sums(cluster.folder / "exports" / "lost") == undisturbed.sums
+
+
+def lose_machine(cluster: Cluster) -> UUID:
+    """Wait until a worker's run sends heartbeats, and end both; return the run."""
+    wait_until(lambda: bool(runs_on(cluster, [LOST])), f"a run on {LOST}")
+    (target,) = runs_on(cluster, [LOST])
+    run = UUID(environment_of(target.pids[0])["PREFECT__FLOW_RUN_ID"])
+    wait_until(lambda: state_of(cluster, run) == "Running", "its first heartbeat")
+    cluster.supervisor.lose(LOST)
+    strike(target)
+    return run
+
+
+def children_of(cluster: Cluster, parent: FlowRun) -> list[FlowRun]:
+    """Return the runs that a run has handed out."""
+    chosen = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
+    with cluster.spoken_to() as client:
+        return client.read_flow_runs(flow_run_filter=chosen)
+
+
+def state_of(cluster: Cluster, run: UUID) -> str | None:
+    """Return the name of a run's state."""
+    return cluster.run(run).state_name
+
+
+def states(cluster: Cluster, run: FlowRun) -> list[str]:
+    """Return the names of all states that a run has been in."""
+    with cluster.spoken_to() as client:
+        return [state.name or "" for state in client.read_flow_run_states(run.id)]
