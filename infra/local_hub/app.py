@@ -18,6 +18,7 @@ from infra.local_hub.api import (
     downloads,
     hooks,
     large,
+    pages,
     references,
     repositories,
     revisions,
@@ -32,7 +33,7 @@ LOG = logging.getLogger("roundhouse.hub")
 LONGEST_HEADER = 500
 _UNPRINTABLE = re.compile(r"[^ -~]")
 # What comes first is matched first: fixed words before names that anybody may choose.
-ROUTERS = (account, hooks, repositories, references, commits, large, revisions, downloads)
+ROUTERS = (account, hooks, repositories, references, commits, large, revisions, downloads, pages)
 
 
 def create_app(settings: HubSettings, faults: FaultPlan | None = None) -> Wire:
