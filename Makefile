@@ -6,14 +6,14 @@ BIN := .venv/bin
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
-.PHONY: demo test lint test-cli test-integration test-release test-peers test-vlmeval bench ui clean
+.PHONY: demo test lint test-cli test-integration test-browser test-release test-peers test-vlmeval bench ui screenshots clean
 
 demo: .venv/installed  ## quantize the packaged model on generated data, and print the outcome
 	@$(BIN)/roundhouse demo
 
 test: lint  ## all fast checks
 	@$(BIN)/python -m pytest -q --ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
-		--ignore=tests/release --ignore=tests/integration
+		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
 	@$(BIN)/python -m pytest -q tests/cli
@@ -21,6 +21,14 @@ test-cli: .venv/installed  ## the real command, in processes of its own: slower
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh
 	@$(BIN)/python -m pytest -q tests/integration
+
+test-browser: .venv/installed  ## somebody starts the demo in a browser, and looks at its pages
+	@.ci/packages.sh
+	@$(BIN)/python -m pytest -q tests/browser
+
+screenshots: .venv/installed  ## the same, and what the browser showed becomes docs/images
+	@.ci/packages.sh
+	@ROUNDHOUSE_SCREENSHOTS=docs/images $(BIN)/python -m pytest -q tests/browser
 
 test-release: .venv/installed .venv-peers/installed  ## a tag is set, and real clients load what comes of it
 	@$(BIN)/python -m pytest -q tests/release
