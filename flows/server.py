@@ -64,14 +64,14 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
     """
     if url := configured_url():
         with temporary_settings(set_defaults=CLIENT_DEFAULTS):
-            _require_answer(url)
+            require_answer(url)
             yield Connection(url, url.removesuffix("/api"), "configured")
         return
     with _in_use(workspace) as nobody_else:
         record, how = ensure(workspace)
         try:
             with temporary_settings({**CLIENT_DEFAULTS, **client_settings(workspace, record)}):
-                _require_answer(record.api_url)
+                require_answer(record.api_url)
                 yield Connection(record.api_url, record.ui_url, how)
         finally:
             if not keep and nobody_else():
@@ -124,7 +124,7 @@ def is_alive(record: ServerRecord) -> bool:
     return _kept().is_alive(record)
 
 
-def _require_answer(url: str) -> None:
+def require_answer(url: str) -> None:
     """Require that a server answers, and answers whoever has this process's credentials."""
     with get_client(sync_client=True) as client:
         trouble = client.api_healthcheck()

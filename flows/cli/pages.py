@@ -146,3 +146,14 @@ Starts Prefect's server with its pages, one worker for each GPU (or the CPU), on
 their work, the workspace's Hub if a recipe publishes there, and for recipes that watch a
 repository a receiver of webhooks.  [bold]roundhouse down[/bold] stops all of it.
 """)
+
+DOCTOR_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+roundhouse doctor
+
+roundhouse doctor --recipe my-recipe.yaml --json
+
+Looks at versions, devices, disk, memory, the server and its processes, ports and clocks; with a
+recipe, at its store and its Hub, too.  Starts nothing.  Ends with 5 where something will not do.
+""")

@@ -63,3 +63,22 @@ def down(
         return servicing.down(workspace)
 
     raise typer.Exit(finish(command, verbose=verbose))
+
+
+@up_app.command(epilog=pages.DOCTOR_EXAMPLES)
+def doctor(
+    *,
+    recipe: upflags.Probed = None,
+    json: upflags.AsJson = False,
+    workspace: flags.Workspace = flags.HERE,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Look at all that the service stands on, and say what to do about what is not well."""
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        from flows.cli import doctoring
+
+        return doctoring.run(workspace, recipe or (), as_json=json)
+
+    raise typer.Exit(finish(command, verbose=verbose))
