@@ -104,11 +104,12 @@ class Rivals(RuleBasedStateMachine):
         for machine in self.machines:
             machine.clock.now += seconds
 
-    @rule(who=st.integers(0, ACTORS - 1))
-    def watch(self, who: int) -> None:
-        """Look again and again for more than a term, while nobody else does anything."""
-        for _ in range(8):
+    @rule(who=st.integers(0, ACTORS - 1), looks=st.integers(1, 9))
+    def watch(self, who: int, looks: int) -> None:
+        """Look again and again, for up to more than a term, while nobody else does anything."""
+        for _ in range(looks):
             self.attempt(who)
+            self.one_holder()
             self.wait(TERM / 7)
 
     @invariant()
