@@ -29,7 +29,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
                 "nsamples": 32, "seqlen": 128, "seed": 1,
             }
         ],
-        "quantization": {"iters": 40, "batch_size": 8, "segments": 3},
+        "quantization": {"iters": 30, "batch_size": 8, "segments": 3},
         "export": {"output_dir": str(folder / "checkpoints")},
         "compute": {"threads": 1},
         "workers": {"pool": "gpu"},

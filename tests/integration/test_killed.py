@@ -17,7 +17,8 @@ from tests.support.cluster import Cluster
 pytestmark = pytest.mark.timeout(1500)  # a campaign is one fixture
 SEED = int(os.environ.get("ROUNDHOUSE_KILL_SEED", "5"))
 KINDS = Counter({
-    "run on a GPU worker": 6,
+    "run on a GPU worker": 3,
+    "run with a block in hand": 4,
     "main flow": 3,
     "GPU worker": 3,
     "CPU worker": 2,
@@ -30,7 +31,6 @@ KINDS = Counter({
 })  # fmt: skip
 RUNS = 3
 SHORTEST, LONGEST = 2.0, 12.0  # seconds between two kills
-PROCESSES_WITH_BLOCKS = {"run on a GPU worker"}
 
 
 @pytest.fixture(scope="module")

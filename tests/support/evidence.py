@@ -12,6 +12,8 @@ from typing import NamedTuple
 from infra.store.lease import Holding
 from tests.support.kept_bucket import entries
 
+BLOCK = "block "  # how the lease of a block is called
+
 
 class Block(NamedTuple):
     """The computations of one block."""
@@ -40,6 +42,19 @@ def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
     return tuple(Block(what, tuple(pids), late[what]) for what, pids in began.items())
 
 
+def holders_in(journal: Path) -> frozenset[int]:
+    """Return the processes that have a block in hand, dead ones included."""
+    last: dict[str, Holding] = {}
+    for entry in entries(journal):
+        if entry.method == "PUT" and "/leases/" in entry.path:
+            last[entry.path] = Holding.model_validate_json(entry.body)
+    return frozenset(
+        holding.holder.pid
+        for holding in last.values()
+        if holding.what.startswith(BLOCK) and not holding.released
+    )
+
+
 def _written(journal: Path, root: str) -> Iterator[tuple[str, str, bytes]]:
     """Yield folder, name and content of each object that was written below ``root``."""
     for entry in entries(journal):
@@ -52,7 +67,7 @@ def _taken(body: bytes) -> Holding | None:
     """Return who has just taken the lease of a block; None: it is another one, or renewed."""
     holding = Holding.model_validate_json(body)
     is_new = holding.renewal == 0 and not holding.released
-    return holding if is_new and holding.what.startswith("block ") else None
+    return holding if is_new and holding.what.startswith(BLOCK) else None
 
 
 def _key_of(what: str) -> str:

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from tests.support.cluster import API_PROCESSES, GPU_WORKERS, RUN_ID, Cluster
+from tests.support.evidence import holders_in
 from tests.support.proc import environment_of
 
 MACHINE = "ROUNDHOUSE_WORKSPACE"  # in the environment of a worker, and of its runs
-STARTING_SECONDS = 3.0  # a process younger than that has not begun
+STRIKES = 0.2  # of the looks at a block in hand, so that it is not always killed at its start
 
 
 class Target(NamedTuple):
@@ -31,6 +32,13 @@ def gpu_run(cluster: Cluster, _run: UUID, random: random.Random) -> Target | Non
     """Return the process that quantizes a segment, captures states or answers questions."""
     found = runs_on(cluster, random.sample(GPU_WORKERS, len(GPU_WORKERS)))
     return found[0] if found else None
+
+
+def gpu_run_with_block(cluster: Cluster, _run: UUID, random: random.Random) -> Target | None:
+    """Return the process of a segment that is in the middle of a block."""
+    at_work = holders_in(cluster.journal)
+    found = [one for one in runs_on(cluster, [*GPU_WORKERS]) if at_work.issuperset(one.pids)]
+    return random.choice(found) if found and random.random() < STRIKES else None
 
 
 def parent_run(cluster: Cluster, run: UUID, _random: random.Random) -> Target | None:
@@ -79,6 +87,7 @@ Kind = Callable[[Cluster, UUID, random.Random], Target | None]
 KINDS: dict[str, Kind] = {
     "GPU worker": gpu_worker,
     "run on a GPU worker": gpu_run,
+    "run with a block in hand": gpu_run_with_block,
     "main flow": parent_run,
     "CPU worker": cpu_worker,
     "API process": api_process,
