@@ -45,8 +45,8 @@ def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
 def holders_in(journal: Path) -> frozenset[int]:
     """Return the processes that have a block in hand, dead ones included."""
     last: dict[str, Holding] = {}
-    for entry in entries(journal):
-        if entry.method == "PUT" and "/leases/" in entry.path:
+    for entry in entries(journal, "/leases/"):
+        if entry.method == "PUT":
             last[entry.path] = Holding.model_validate_json(entry.body)
     return frozenset(
         holding.holder.pid
@@ -57,8 +57,8 @@ def holders_in(journal: Path) -> frozenset[int]:
 
 def _written(journal: Path, root: str) -> Iterator[tuple[str, str, bytes]]:
     """Yield folder, name and content of each object that was written below ``root``."""
-    for entry in entries(journal):
-        if entry.method == "PUT" and entry.path.startswith(f"/{root}/"):
+    for entry in entries(journal, f"/{root}/"):
+        if entry.method == "PUT":
             *_, folder, name = entry.path.split("/")
             yield folder, name, entry.body
 

@@ -73,8 +73,8 @@ class Journal:
         assert os.write(self._descriptor, whole) == len(whole)
 
 
-def entries(path: Path) -> list[Entry]:
-    """Return what is written down, in the order in which it was carried out."""
+def entries(path: Path, part: str) -> list[Entry]:
+    """Return what is written down of keys with a ``part``, in the order of its doing."""
     return [
         Entry(
             line["at"],
@@ -82,7 +82,8 @@ def entries(path: Path) -> list[Entry]:
             line["told"]["PATH_INFO"],
             base64.b64decode(line["body"]),
         )
-        for line in map(json.loads, _whole_lines(path))
+        for line in (json.loads(line) for line in _whole_lines(path) if part.encode() in line)
+        if part in line["told"]["PATH_INFO"]
     ]
 
 
