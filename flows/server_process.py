@@ -48,7 +48,7 @@ class Wanted(NamedTuple):
     """How a server is to be started."""
 
     host: str = HOST
-    port: int | None = None  # None: where it was, or Prefect's own, or any that is free
+    port: int | None = None  # None: Prefect's own, or any that is free; 0: any; then the same again
     guarded: bool = False
     processes: int = 1
     backing: Backing = Backing(None, None)
@@ -184,14 +184,13 @@ def _ui_api_url(host: str, port: int) -> str:
 
 
 def _port(wanted: Wanted, before: ServerRecord | None) -> int:
-    """Return the port that is asked for, or the one before, or the usual one, or any."""
-    if wanted.port is not None and (before is None or wanted.port != before.port):
+    """Return the port that is asked for; if none is, the one before, or the usual one, or any."""
+    if wanted.port:
         return _require_free(wanted.host, wanted.port)
-    port = embedded.free_port(before.port if before else USUAL_PORT)
+    usual = USUAL_PORT if wanted.port is None else 0
+    port = embedded.free_port(before.port if before else usual)
     if port is None:
         raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
-    if wanted.port not in (None, port):
-        return _require_free(wanted.host, wanted.port or 0)
     return port
 
 

@@ -65,6 +65,32 @@ def test_a_record_that_cannot_be_written_leaves_no_process(
     assert [record.is_running for record in started] == [False]
 
 
+def test_one_that_is_not_as_it_is_wanted_is_ended_and_started_anew(tmp_path: Path) -> None:
+    """As a server without a lock on its door, where there should be one."""
+    first, _ = KEPT.ensure(tmp_path)
+    second, how = KEPT._replace(fits=lambda record: record.pid != first.pid).ensure(tmp_path)
+    KEPT.stop(tmp_path)
+
+    assert how == "started"
+    assert not first.is_running
+    assert second.pid != first.pid
+
+
+def test_one_that_runs_and_answers_nobody_is_ended_before_another_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them would write to one database."""
+    monkeypatch.setattr("flows.kept.PATIENCE_SECONDS", 0.2)
+    first, _ = KEPT.ensure(tmp_path)
+    deaf = KEPT._replace(answers=lambda record: record.pid != first.pid)
+    second, how = deaf.ensure(tmp_path)
+    KEPT.stop(tmp_path)
+
+    assert how == "started"
+    assert not first.is_running
+    assert second.pid != first.pid
+
+
 def test_what_is_no_record_is_none(tmp_path: Path) -> None:
     """A damaged file is as good as none."""
     (tmp_path / "sleeper.json").write_text("{")

@@ -85,6 +85,51 @@ def test_stopping_what_is_gone_is_no_error(tmp_path: Path) -> None:
         os.kill(pid, signal.SIG_DFL)
 
 
+FAMILY = (
+    "import signal, subprocess, sys, time\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], "
+    "start_new_session=True)\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(600)"
+)
+
+
+def test_what_a_process_starts_is_found_even_when_it_has_left_its_session(tmp_path: Path) -> None:
+    """A worker's runs have sessions of their own, and outlive it; none may be overlooked."""
+    pid = processes.start_detached(
+        [sys.executable, "-c", FAMILY],
+        environment=processes.mark(tmp_path, "worker") | {"WORD": "heard"},
+        log=tmp_path / "log",
+    )
+    wait_for(tmp_path, "ready")
+    os.kill(pid, signal.SIGKILL)
+    left = [each for each in processes.marked(tmp_path, {"worker"}) if each != pid]
+    assert len(left) == 1
+    assert processes.environment(left[0])["WORD"] == "heard"
+    assert processes.marked(tmp_path, {"another"}) == ()
+    assert processes.marked(tmp_path / "elsewhere", {"worker"}) == ()
+
+    processes.stop_all(left)
+
+    assert processes.marked(tmp_path, {"worker"}) == ()
+
+
+def test_several_processes_are_ended_together(tmp_path: Path) -> None:
+    """Those that listen at once, and those that do not, after the same while."""
+    pids = []
+    for name, code in (("first", STUBBORN), ("second", "import time; time.sleep(600)")):
+        (tmp_path / name).mkdir()
+        pids.append(start(tmp_path / name, code))
+    wait_for(tmp_path / "first", "ready")
+    before = time.monotonic()
+
+    processes.stop_all(pids, patience_seconds=0.5)
+
+    assert time.monotonic() - before < 10
+    assert [processes.identity(pid) for pid in pids] == [None, None]
+
+
 @pytest.mark.skipif(shutil.which("ps") is None, reason="this system has no ps, but /proc")
 def test_where_there_is_no_proc_ps_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no /proc on macOS."""

@@ -1,0 +1,244 @@
+"""`roundhouse up` and `down`: a whole service, twice the same as once, mended, and gone."""
+
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+
+from flows.service.access import CLIENT_AUTH, auth_file
+from infra.ports import listening_socket
+from infra.triggers.receiver import ROUTE
+from tests.support.service import RunningService, start_sleep, state_of, wait_until
+
+WORKER = "worker-cpu-0"
+DEPLOYMENTS = {"scheduled", "on-demand", "on-tag", "every-5-minutes", "gpu"}
+WATCHING = """\
+name: watching
+model: {source: acme/demo}
+quantization: {iters: 0}
+export: {output_dir: out}
+publish: {repo_id: acme/demo-int4, endpoint: local}
+"""
+OUTAGE_SECONDS = 75.0  # more than the silence that is put up with, once start and poll are added
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Return a service on the CPU; it is stopped in the end, whatever happens."""
+    running = RunningService(tmp_path_factory.mktemp("service") / "workspace")
+    told = running.run("up", "--devices", "cpu", "--port", "0", "--schedule", "0 2 * * 6")
+    try:
+        assert told.code == 0, told.err
+        yield running
+    finally:
+        running.run("down")
+
+
+def registered(client: SyncPrefectClient) -> dict[str, Any]:
+    """Return all that a service tells its server, with the numbers that the server gave."""
+    deployments = client.read_deployments()
+    return {
+        "deployments": {(each.id, each.name, each.entrypoint) for each in deployments},
+        "schedules": {
+            (schedule.id, schedule.slug, schedule.active)
+            for each in deployments
+            for schedule in each.schedules
+        },
+        "automations": {(each.id, each.name) for each in client.read_automations()},
+        "pools": {(pool.id, pool.name) for pool in client.read_work_pools()},
+    }
+
+
+def test_everything_is_there(service: RunningService) -> None:
+    """Deployments, pools, the automation for lost runs, and a worker that listens on each pool."""
+    with service.client() as client:
+        found = registered(client)
+        workers = [client.read_workers_for_work_pool(pool) for pool in ("cpu", "gpu")]
+
+    assert {name for _, name, _ in found["deployments"]} == DEPLOYMENTS
+    assert len(found["deployments"]) == 9
+    assert {name for _, name in found["automations"]} == {"flow run lost", "release-on-tag"}
+    assert {name for _, name in found["pools"]} == {"cpu", "gpu"}
+    assert [(slug, active) for _, slug, active in found["schedules"]] == [("quantize", True)]
+    assert [[worker.name for worker in each] for each in workers] == [["worker-parents"], [WORKER]]
+
+
+def test_twice_is_the_same_as_once_and_a_pause_is_kept(service: RunningService) -> None:
+    """No process is started, nothing is registered anew, also when something else has changed."""
+    with service.client() as client:
+        scheduled = client.read_deployment_by_name("quantize/scheduled")
+        (schedule,) = scheduled.schedules
+        client.update_deployment_schedule(scheduled.id, schedule.id, active=False)
+        before = registered(client)
+        pids = {name: service.pid(name) for name in ("server", "worker-parents", WORKER)}
+        again = service.run("up")
+        changed = service.run("up", "--schedule", "0 3 * * 6")
+        after = registered(client)
+        (schedule,) = client.read_deployment_by_name("quantize/scheduled").schedules
+
+    assert (again.code, changed.code) == (0, 0), again.err + changed.err
+    assert "started" not in again.out
+    assert pids == {name: service.pid(name) for name in pids}
+    assert {key: after[key] for key in ("deployments", "pools")} == {
+        key: before[key] for key in ("deployments", "pools")
+    }
+    assert {name for _, name in after["automations"]} == {name for _, name in before["automations"]}
+    assert len(after["automations"]) == 2
+    assert (schedule.schedule.cron, schedule.active) == ("0 3 * * 6", False)
+
+
+def test_nobody_gets_in_without_the_string(service: RunningService) -> None:
+    """A wrong one is told as such, in one paragraph that does not repeat it."""
+    port = service.run("up").out.partition("http://127.0.0.1:")[2].split()[0]
+    api = f"http://127.0.0.1:{port}/api"
+    wrong = service.run("run", "demo", PREFECT_API_URL=api, **{CLIENT_AUTH: "me:guessed"})
+    none = service.run("run", "demo", PREFECT_API_URL=api)
+
+    for told in (wrong, none):
+        assert told.code == 5, told.err
+        assert f"The Prefect server at {api} refuses us" in told.err
+        assert "prefect/auth" in told.err
+        assert "Traceback" not in told.err
+    assert "guessed" not in wrong.err
+    assert f"{CLIENT_AUTH} is not set" in none.err
+
+
+def test_the_string_is_nowhere_but_in_its_file(service: RunningService) -> None:
+    """Not in what is printed, in no log, and in no command line."""
+    word = auth_file(service.workspace).read_text(encoding="ascii").strip()
+    told = service.run("up")
+    logs = [*(service.workspace / "logs").iterdir(), service.workspace / "prefect" / "server.log"]
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in service.left()]
+
+    assert lines
+    assert all(word not in text for text in (told.out, told.err, *lines))
+    assert all(word not in path.read_text(errors="replace") for path in logs)
+
+
+def test_a_worker_that_was_killed_is_mended_and_its_run_is_handed_back(
+    service: RunningService,
+) -> None:
+    """The run that it left behind ends, and the server is told: nobody waits for heartbeats."""
+    with service.client() as client:
+        run = start_sleep(client, 600.0)
+        os.kill(service.pid(WORKER), signal.SIGKILL)
+        told = service.run("up")
+
+        assert told.code == 0, told.err
+        assert state_of(client, run).is_crashed()
+        runs = [pid for pid in service.left() if "prefect.engine" in command(pid)]
+        assert runs == []
+        after = start_sleep(client, 1.0)
+        wait_until(lambda: state_of(client, after).is_completed(), "the next run")
+
+
+def test_a_server_that_was_away_crashes_no_healthy_run(service: RunningService) -> None:
+    """Its clients come back; who could not be heard meanwhile is not taken for lost."""
+    with service.client() as client:
+        run = start_sleep(client, OUTAGE_SECONDS + 150)
+        time.sleep(45)  # until two heartbeats are on record
+    os.kill(service.pid("server"), signal.SIGKILL)
+    time.sleep(OUTAGE_SECONDS)
+    told = service.run("up")
+
+    assert told.code == 0, told.err
+    with service.client() as client:
+        until = time.monotonic() + 45
+        while time.monotonic() < until:
+            assert not state_of(client, run).is_crashed(), state_of(client, run).message
+            time.sleep(3)
+        wait_until(lambda: state_of(client, run).is_completed(), "its end")
+
+
+def test_a_run_whose_machine_is_lost_is_crashed_within_two_minutes(
+    service: RunningService,
+) -> None:
+    """Worker and run are gone at once; only the missing heartbeats tell."""
+    with service.client() as client:
+        run = start_sleep(client, 600.0)
+        time.sleep(5)  # until its first heartbeat is on record
+        engine = next(pid for pid in service.left() if "prefect.engine" in command(pid))
+        lost = time.monotonic()
+        os.kill(service.pid(WORKER), signal.SIGKILL)
+        os.kill(engine, signal.SIGKILL)
+        wait_until(lambda: state_of(client, run).is_crashed(), "the automation", 150.0)
+
+        assert time.monotonic() - lost < 120
+        assert "No heartbeat" in str(state_of(client, run).message)
+
+
+def test_down_leaves_nothing_running_and_all_data(service: RunningService) -> None:
+    """Also of what a worker has started; the next service goes on with the same server's data."""
+    assert service.run("up").code == 0
+    with service.client() as client:
+        run = start_sleep(client, 600.0)
+    told = service.run("down")
+
+    assert told.code == 0, told.err
+    assert f"{WORKER}, worker-parents, server, hub." in told.out
+    assert service.left() == ()
+    assert service.run("down").out == "Nothing of this workspace runs.\n"
+    assert service.run("up").code == 0
+    with service.client() as client:
+        assert state_of(client, run).is_crashed()
+
+
+def test_a_recipe_that_watches_a_repository_gets_a_watcher_and_a_receiver(
+    service: RunningService, tmp_path: Path
+) -> None:
+    """The receiver lets in who knows the secret, and looks at no body before that."""
+    recipe = tmp_path / "watching.yaml"
+    recipe.write_text(WATCHING, encoding="utf-8")
+    told = service.run("up", "--recipe", str(recipe), "--webhook-port", "0")
+    assert told.code == 0, told.err
+    address = told.out.partition("receiver")[2].partition("http://")[2].split()[0]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"http://{address}{ROUTE}", data=b"{", timeout=30)  # noqa: S310 -- loopback
+    with service.client() as client:
+        watcher = client.read_deployment_by_name("watch-tags/every-5-minutes")
+
+    assert [(each.slug, each.active) for each in watcher.schedules] == [("watch-tags", True)]
+    assert watcher.parameters["recipes"] == [
+        str(service.workspace / "service" / "recipes" / "watching.yaml")
+    ]
+    assert service.run("down").code == 0
+    assert service.left() == ()
+
+
+def test_a_port_that_is_taken_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    """With what to do; no other port is taken instead, because people were told this one."""
+    running = RunningService(tmp_path / "workspace")
+    with listening_socket("127.0.0.1", 0) as other:
+        port = other.getsockname()[1]
+        told = running.run("up", "--devices", "cpu", "--port", str(port))
+
+    assert told.code == 5
+    assert f"cannot listen on 127.0.0.1:{port}" in told.err
+    assert "--port" in told.err
+    assert running.left() == ()
+
+
+def test_a_server_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    """In one paragraph, with where its address comes from."""
+    running = RunningService(tmp_path / "workspace")
+    told = running.run("run", "demo", PREFECT_API_URL="http://127.0.0.1:9/api")
+
+    assert told.code == 5
+    assert "The Prefect server at http://127.0.0.1:9/api does not answer" in told.err
+    assert "PREFECT_API_URL" in told.err
+    assert "Traceback" not in told.err
+
+
+def command(pid: int) -> str:
+    """Return the command line of a process; nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().replace("\0", " ")
+    except OSError:
+        return ""

@@ -1,0 +1,29 @@
+"""A run is lost when three heartbeats are missing, and never when it has ended."""
+
+from flows.approval import HELD, REFUSED
+from flows.release import ALREADY
+from flows.service.automations import ENDS, lost_runs
+from flows.service.heartbeats import HEARTBEAT_SECONDS, PATIENCE
+
+
+def test_three_heartbeats_are_waited_for() -> None:
+    """One or two may be late on a busy machine; more than two minutes nobody should wait."""
+    assert 3 * HEARTBEAT_SECONDS <= PATIENCE.total_seconds() < 120
+
+
+def test_every_way_to_end_is_heard() -> None:
+    """Those that our own flows have names for, too."""
+    told = lost_runs().trigger
+
+    assert {HELD, REFUSED, ALREADY} < set(ENDS)
+    assert told.expect == {f"prefect.flow-run.{name}" for name in ("heartbeat", *ENDS)}
+    assert told.after == {"prefect.flow-run.heartbeat"}
+
+
+def test_only_a_run_itself_is_looked_at_each_on_its_own() -> None:
+    """The silence of one run says nothing of another."""
+    told = lost_runs().trigger
+
+    assert told.for_each == {"prefect.resource.id"}
+    assert told.match.matches({"prefect.resource.id": "prefect.flow-run.0a"})
+    assert not told.match.matches({"prefect.resource.id": "prefect.task-run.0a"})
