@@ -108,7 +108,7 @@ def _fill(bucket: Bucket, key: str, seen: Seen, path: Path) -> None:
     def fetch(piece: _Piece) -> None:
         data = bucket.read_part(key, seen.etag, piece.start, piece.length)
         with explaining(path, "writing"):
-            os.pwrite(descriptor, data, piece.start)
+            _write(descriptor, memoryview(data), piece.start)
 
     with explaining(path, "writing"):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -119,6 +119,13 @@ def _fill(bucket: Bucket, key: str, seen: Seen, path: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, data: memoryview, start: int) -> None:
+    """Write all of it: where little room is left the system first takes a part, without error."""
+    while data:
+        taken = os.pwrite(descriptor, data, start)
+        data, start = data[taken:], start + taken
 
 
 def _pieces(size: int) -> Iterator[_Piece]:

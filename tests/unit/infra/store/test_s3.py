@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -188,6 +190,31 @@ def test_no_room_for_a_copy_says_so(opened: Store, place: Place) -> None:
 
     with pytest.raises(StorageError, match="Choose a folder"):
         opened.open(ref)
+
+
+def test_a_full_disk_says_so_and_leaves_nothing(opened: Store, place: Place) -> None:
+    """A copy beyond the file-size limit is not kept by halves."""
+    ref = opened.put_bytes(bytes(5000))
+    program = (
+        "import resource, signal, sys\n"
+        "from infra.errors import DiskFullError; from infra.store import ArtifactRef, Place\n"
+        "from infra.store import open_store\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "store = open_store(Place.model_validate_json(sys.argv[1]))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: store.open(ArtifactRef.model_validate_json(sys.argv[2]))\n"
+        "except DiskFullError as error: print(error)\n"
+    )
+
+    limited = subprocess.run(
+        [sys.executable, "-c", program, place.model_dump_json(), ref.model_dump_json()],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "No room while writing" in limited.stdout
+    assert [path for path in place.local.rglob("*") if path.is_file()] == []
 
 
 def test_a_listing_is_no_truth(opened: Store) -> None:
