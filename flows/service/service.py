@@ -4,6 +4,7 @@ Every step is idempotent: what is as it should be is left alone, what has died o
 something else is started anew.  So giving the command again is also how a service is mended.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -150,7 +151,7 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     client = Client(record.api_url, ensure_access(workspace).for_client())
     if plan.settings.api_processes > 1:
         yield _ensure(kept_services(workspace, plan.backing), workspace)
-    for worker in workers_on(plan.devices):
+    for worker in workers_on(plan.devices, os.cpu_count() or 1):
         say(f"Starting {worker.name} ...")
         yield _ensure(kept_worker(worker, workspace, client), workspace)
     watching = [each.path for each in plan.recipes if each.recipe.watched]

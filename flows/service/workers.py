@@ -20,12 +20,15 @@ from infra.files import canonical_json, make_folder
 from infra.store.place import WORKSPACE
 
 PARENTS, WORKERS = "cpu", "gpu"
+THREADS = "OMP_NUM_THREADS"
 QUERY_SECONDS = 2  # between two questions for work: cheap on loopback, and runs start at once
 STOP_SECONDS = 20.0  # for a worker's runs to put down the block in hand
+RETRIES = 8  # of a request, each after twice as long: a server may be away for minutes
 
 
 CLIENT_ENVIRONMENT = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+    "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # a lost address is an error, not a database
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # reading results must not execute them
@@ -39,6 +42,7 @@ class Worker(NamedTuple):
     pool: str
     device: Device | None  # None: parents, who use none
     limit: int | None
+    threads: int | None = None  # of the CPU; None: torch decides
 
     @property
     def name(self) -> str:
@@ -53,11 +57,16 @@ class Client(NamedTuple):
     access: Mapping[str, str]
 
 
-def workers_on(devices: tuple[Device, ...]) -> tuple[Worker, ...]:
-    """Return all workers of a service."""
+def workers_on(devices: tuple[Device, ...], cores: int) -> tuple[Worker, ...]:
+    """Return all workers of a service on a machine with so many cores.
+
+    Workers share the cores evenly: where each takes all of them, as torch does by itself, they wait
+    for one another, and two took ten times as long for a block as one.
+    """
+    threads = max(1, cores // max(1, len(devices)))
     return (
         Worker(PARENTS, None, None),
-        *(Worker(WORKERS, device, 1) for device in devices),
+        *(Worker(WORKERS, device, 1, threads) for device in devices),
     )
 
 
@@ -106,6 +115,7 @@ def own_environment(worker: Worker, workspace: Path, client: Client) -> dict[str
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
         WORKSPACE: str(workspace),
         VISIBLE: "" if worker.device is None else worker.device.visible,
+        **({} if worker.threads is None else {THREADS: str(worker.threads)}),
     }
 
 

@@ -72,7 +72,7 @@ def test_what_is_no_list_of_devices_is_refused() -> None:
 def test_a_worker_sees_its_own_gpu_and_parents_see_none(tmp_path: Path) -> None:
     """A parent that took a GPU's memory would make a segment run out of it."""
     client = Client("http://here/api", {"PREFECT_API_AUTH_STRING": "word"})
-    parents, *workers = workers_on((Device("gpu-0", "0"), Device("gpu-1", "1")))
+    parents, *workers = workers_on((Device("gpu-0", "0"), Device("gpu-1", "1")), 2)
     told = [own_environment(worker, tmp_path, client) for worker in (parents, *workers)]
 
     assert [each["CUDA_VISIBLE_DEVICES"] for each in told] == ["", "0", "1"]
@@ -81,3 +81,13 @@ def test_a_worker_sees_its_own_gpu_and_parents_see_none(tmp_path: Path) -> None:
     assert {each["PREFECT_API_AUTH_STRING"] for each in told} == {"word"}
     assert [worker.limit for worker in (parents, *workers)] == [None, 1, 1]
     assert [worker.pool for worker in (parents, *workers)] == ["cpu", "gpu", "gpu"]
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(16, "8"), (3, "1"), (1, "1")])
+def test_workers_share_the_cores_of_their_machine(tmp_path: Path, cores: int, threads: str) -> None:
+    """Each would take all of them by itself, and then they wait for one another."""
+    client = Client("http://here/api", {})
+    _, *workers = workers_on((Device("gpu-0", "0"), Device("gpu-1", "1")), cores)
+    told = [own_environment(worker, tmp_path, client) for worker in workers]
+
+    assert {each["OMP_NUM_THREADS"] for each in told} == {threads}
