@@ -19,6 +19,7 @@ from tasks.progress import LOGGER_NAME
 from tasks.quantize import open_segment, quantize_block
 from tasks.specs import BlockRecord, ComputeSpec, QuantizationSpec
 from tests.support.models import replaced, rewritten
+from tests.support.places import place_at
 from tests.support.runs import BLOCKS, LEARNED, NEAREST, World, digests, quantized
 
 TINY_BUDGET = ComputeSpec(device="cpu", activation_gib=1e-9)
@@ -59,7 +60,9 @@ def stopping_at(block: int, step: int) -> Iterator[None]:
 
 def leftovers(store: Path) -> list[Path]:
     """Return what should not be there after a run."""
-    return [path for name in ("scratch", "tmp") for path in (store / name).rglob("*")]
+    folders = (place_at(store).local / "scratch", store / "tmp")
+    assert folders[0].is_dir()
+    return [path for folder in folders for path in folder.rglob("*")]
 
 
 @pytest.fixture(scope="module")
