@@ -137,7 +137,12 @@ def report(options: argparse.Namespace, timings: Sequence[Timing]) -> str:
     command = (
         f"    python -m benchmarks.store_throughput --megabytes {sizes} --repeats {options.repeats}"
     )
-    return "\n".join([title, "", what, "", *rows(timings), "", command]) + "\n"
+    busy = (
+        f"In the last quarter of an hour {os.getloadavg()[2]:.1f} processes wanted the "
+        f"{os.cpu_count()} cores: where that is more than there are, only ratios and processor "
+        "seconds mean something."
+    )
+    return "\n".join([title, "", what, "", busy, "", *rows(timings), "", command]) + "\n"
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from infra.errors import ObjectConditionError, StorageError, StoreUnreachableError
+from infra.errors import BucketError, ObjectConditionError, StorageError, StoreUnreachableError
 from infra.files import explaining
 from infra.s3.address import Object, Seen
 from infra.store.bucket import Bucket, checksum
@@ -107,6 +107,12 @@ def _fill(bucket: Bucket, key: str, seen: Seen, path: Path) -> None:
 
     def fetch(piece: _Piece) -> None:
         data = bucket.read_part(key, seen.etag, piece.start, piece.length)
+        if len(data) != piece.length:
+            raise BucketError(
+                f"{bucket.s3.service.address()} gave {len(data)} bytes of {bucket.at(key).uri} "
+                f"where {piece.length} from byte {piece.start} were asked for: it does not serve "
+                "ranges as S3 does, so no store can be kept there."
+            )
         with explaining(path, "writing"):
             _write(descriptor, memoryview(data), piece.start)
 
