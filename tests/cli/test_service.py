@@ -200,7 +200,7 @@ def test_a_recipe_that_watches_a_repository_gets_a_watcher_and_a_receiver(
     assert told.code == 0, told.err
     address = told.out.partition("receiver")[2].partition("http://")[2].split()[0]
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"http://{address}{ROUTE}", data=b"{", timeout=30)  # noqa: S310 -- loopback
+        urllib.request.urlopen(f"http://{address}{ROUTE}", data=b"{", timeout=30)
     with service.client() as client:
         watcher = client.read_deployment_by_name("watch-tags/every-5-minutes")
 
