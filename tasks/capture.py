@@ -23,6 +23,7 @@ from quantcore.activations import Chain
 from tasks.chains import front_chain, read_states, run_to, write_states
 from tasks.engine import OpenModel, budget_of, open_source, torch_threads
 from tasks.outcomes import find_outcome, put_outcome
+from tasks.sharing import made_once
 from tasks.specs import CalibrationRef, ComputeSpec, Spec
 from tasks.worker import require_engine
 
@@ -99,22 +100,40 @@ def capture_start(capture: Capture, block: int) -> CapturedStart:
     """Capture the states in front of one block, or find them.  Blocks come in ascending order.
 
     Nothing is computed up to the first states that are missing, but what leads there from the last
-    that are not; and nothing behind the last that are asked for.
+    that are not; and nothing behind the last that are asked for.  States that another process is
+    at work on are waited for.
 
     Raises:
         InfraError: A file cannot be read, or the store cannot be written.
         ScratchSpaceError: The disk has no room for the states.
     """
     key = _fingerprint(capture, block)
-    known = find_outcome(capture.store, key)
-    if known is not None:
-        found = CapturedStart.model_validate(known).model_copy(update={"reused": True})
-        capture.last, capture.chain = found, None
-        return found
+    start = made_once(
+        capture.store,
+        f"16-bit states before block {block} ({key[:12]})",
+        done=lambda: _found(capture.store, key),
+        make=lambda: _made(capture, block, key),
+    )
+    if start.reused:
+        capture.chain = None  # stands further in front; the next go on from the file
+    capture.last = start
+    return start
+
+
+def _found(store: Store, key: str) -> CapturedStart | None:
+    """Return the states on record, if they are intact."""
+    known = find_outcome(store, key)
+    if known is None:
+        return None
+    return CapturedStart.model_validate(known).model_copy(update={"reused": True})
+
+
+def _made(capture: Capture, block: int, key: str) -> CapturedStart:
+    """Compute states, and put them on record."""
     chain = _chain_before(capture, block)
     made = CapturedStart(block=block, ref=_stored(capture, chain, block), reused=False)
     put_outcome(capture.store, key, made.model_dump(mode="json"))
-    capture.last, capture.chain = made, chain
+    capture.chain = chain
     return made
 
 
