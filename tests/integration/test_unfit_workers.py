@@ -26,7 +26,7 @@ def test_another_engine_is_refused_by_name(
     worker = cluster.worker("gpu-other", PYTHONPATH=f"{other}:{ROOT}")
 
     with only_worker(cluster, worker):
-        run = ended(cluster, placed(recipe, cluster, "other-engine"))
+        run = ended(cluster, placed(recipe, cluster, "other-engine"), "other-engine")
 
     assert run.state is not None
     assert run.state_name == "Failed"
@@ -44,12 +44,12 @@ def test_a_full_disk_is_told_and_room_mends_it(
     limited = [program("prlimit"), f"--fsize={ROOM_BYTES}", *worker.command]
 
     with only_worker(cluster, worker._replace(command=limited)):
-        run = ended(cluster, mine)
+        run = ended(cluster, mine, "full-disk")
 
     assert run.state is not None
     assert run.state_name == "Failed"
     assert str(cluster.workspace_of("gpu-full")) in (run.state.message or "")
-    assert ended(cluster, mine).state_name == "Completed"
+    assert ended(cluster, mine, "full-disk").state_name == "Completed"
     assert export_sums(cluster.folder / "exports" / "full-disk") == undisturbed.sums
 
 
@@ -66,16 +66,16 @@ def only_worker(cluster: Cluster, worker: Part) -> Iterator[None]:
         cluster.supervisor.start(*(cluster.worker(name) for name in GPU_WORKERS))
 
 
-def ended(cluster: Cluster, recipe: dict[str, Any]) -> FlowRun:
+def ended(cluster: Cluster, recipe: dict[str, Any], name: str) -> FlowRun:
     """Give a command, and return its run when that has ended."""
     parameters = {"recipe": recipe, "workspace": str(cluster.workspace_of("cpu"))}
-    run = cluster.submit(DEPLOYMENT, parameters, recipe["name"])
+    run = cluster.submit(DEPLOYMENT, parameters, name)
 
     def over() -> bool:
         state = cluster.run(run.id).state
         return state is not None and state.is_final()
 
-    wait_until(over, f"the end of {recipe['name']}", lambda: cluster.supervisor.log_of("cpu"))
+    wait_until(over, f"the end of {name}", lambda: cluster.supervisor.log_of("cpu"))
     return cluster.run(run.id)
 
 

@@ -59,9 +59,7 @@ class Campaign:
 
     def run(self, name: str, kills: int) -> Outcome:
         """Carry out the recipe in a store and a folder of this name, and kill meanwhile."""
-        recipe = placed(self.recipe, self.cluster, name)
-        under_way = _Run(self, recipe, kills)
-        outcome = under_way.carried_out()
+        outcome = _Run(self, name, kills).carried_out()
         self.outcomes.append(outcome)
         return outcome
 
@@ -69,9 +67,10 @@ class Campaign:
 class _Run:
     """One run under way."""
 
-    def __init__(self, campaign: Campaign, recipe: dict[str, Any], kills: int) -> None:
+    def __init__(self, campaign: Campaign, name: str, kills: int) -> None:
         self._campaign = campaign
-        self._recipe = recipe
+        self._name = name
+        self._recipe = placed(campaign.recipe, campaign.cluster, name)
         self._kills = kills
         self._killed: list[Killed] = []
         self._commands = 0
@@ -88,14 +87,14 @@ class _Run:
             commands=self._commands,
             killed=tuple(self._killed),
             sums=export_sums(Path(self._recipe["export"]["output_dir"])),
-            blocks=blocks_in(cluster.journal, f"{BUCKET}/{self._recipe['name']}"),
+            blocks=blocks_in(cluster.journal, f"{BUCKET}/{self._name}"),
         )
 
     def _command(self) -> UUID:
         self._commands += 1
         cluster = self._campaign.cluster
         parameters = {"recipe": self._recipe, "workspace": str(cluster.workspace_of("cpu"))}
-        return cluster.submit(DEPLOYMENT, parameters, self._recipe["name"]).id
+        return cluster.submit(DEPLOYMENT, parameters, self._name).id
 
     def _ends_well(self, run: UUID) -> bool:
         """Wait for the end of a run, kill what is due, and return whether it completed."""
@@ -132,10 +131,10 @@ class _Run:
 
 
 def placed(recipe: dict[str, Any], cluster: Cluster, name: str) -> dict[str, Any]:
-    """Return a recipe with a name, a store and an output folder of its own."""
+    """Return a recipe with a store and an output folder of this name, and no other change."""
     store = {"uri": f"s3://{BUCKET}/{name}", "endpoint": cluster.endpoint}
     export = recipe["export"] | {"output_dir": str(cluster.folder / "exports" / name)}
-    return recipe | {"name": name, "store": store, "export": export}
+    return recipe | {"store": store, "export": export}
 
 
 def export_sums(output: Path) -> dict[str, str]:
