@@ -30,7 +30,7 @@ KINDS = Counter({
     "PostgreSQL": 1,
 })  # fmt: skip
 RUNS = 3
-SHORTEST, LONGEST = 2.0, 12.0  # seconds between two kills
+SHORTEST, LONGEST = 0.03, 0.2  # time between two kills, as a share of an undisturbed run's
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,8 @@ def campaign(
 ) -> Campaign:
     """Return runs that were disturbed until all kills had happened; print what came of them."""
     chance = random.Random(SEED)
-    kills = plan(sorted(KINDS.elements()), chance, shortest=SHORTEST, longest=LONGEST)
+    pauses = (SHORTEST * undisturbed.seconds, LONGEST * undisturbed.seconds)
+    kills = plan(sorted(KINDS.elements()), chance, *pauses)
     running = Campaign(cluster, recipe, kills, chance)
     at_most = -(-len(kills) // RUNS)
     number = 0

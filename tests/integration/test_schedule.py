@@ -18,7 +18,7 @@ from tests.support.cluster import Cluster
 SCHEDULED = "quantize/scheduled"
 AHEAD = dt.timedelta(seconds=4)
 EVERY = dt.timedelta(seconds=6)  # its process alone takes longer to start
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 400.0
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.support.proc import environment_of, processes
 MARK = "ROUNDHOUSE_TEST_CLUSTER"  # in the environment of all that was started, and of its children
 RESTART_SECONDS = 1.0
 POLL_SECONDS = 0.1
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 
 
 class Part(NamedTuple):
