@@ -66,13 +66,13 @@ def keys_of_anyone() -> Iterator[pytest.MonkeyPatch]:
 
 
 @contextmanager
-def running_bucket() -> Iterator[Bucket]:
+def running_bucket(name: str = "tables") -> Iterator[Bucket]:
     """Run a server with one empty bucket.  The credentials in the environment may be any."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     try:
-        bucket = Bucket(f"http://{host}:{port}", "tables")
+        bucket = Bucket(f"http://{host}:{port}", name)
         try:
             yield bucket
         finally:
