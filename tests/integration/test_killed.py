@@ -58,7 +58,7 @@ def campaign(
 
 def test_undisturbed_no_block_is_computed_twice(undisturbed: Outcome) -> None:
     """Six blocks are begun once each, by the workers of three segments."""
-    assert [len(block.began) for block in undisturbed.blocks] == [1] * 6
+    assert [len(block.begun) for block in undisturbed.blocks] == [1] * 6
     assert undisturbed.commands == 1
 
 
@@ -85,7 +85,7 @@ def test_a_kill_costs_at_most_the_block_in_hand(campaign: Campaign) -> None:
     """A block is begun again only where the very process was killed that had it in hand."""
     for outcome in campaign.outcomes:
         killed = {pid for kill in outcome.killed for pid in kill.pids}
-        abandoned = [pid for block in outcome.blocks for pid in block.abandoned]
+        abandoned = [pid for block in outcome.blocks for pid in block.lost]
         assert set(abandoned) <= killed
         assert len(abandoned) == len(set(abandoned))
 

@@ -4,42 +4,50 @@ Whoever computes a block holds its lease, and whoever has computed one puts its 
 So a lease that is taken where there is no manifest begins a computation.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from infra.store.lease import Holding
-from tests.support.kept_bucket import entries
+from tests.support.kept_bucket import Entry, entries
 
 BLOCK = "block "  # how the lease of a block is called
+
+
+class Begun(NamedTuple):
+    """The beginning of a computation."""
+
+    pid: int
+    at: float  # seconds since the epoch
 
 
 class Block(NamedTuple):
     """The computations of one block."""
 
     what: str
-    began: tuple[int, ...]  # the processes that began it, in order
+    begun: tuple[Begun, ...]  # in order; only the last one was finished
     after_finished: int  # computations that began although the block was finished: none may
 
     @property
-    def abandoned(self) -> tuple[int, ...]:
-        """The processes that began it, and did not finish it."""
-        return self.began[:-1]
+    def lost(self) -> dict[int, float]:
+        """By process that did not finish it: seconds until another one had to begin again."""
+        return {one.pid: again.at - one.at for one, again in itertools.pairwise(self.begun)}
 
 
 def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
     """Return the blocks that were computed for the store at ``root``, as bucket/prefix."""
     finished: set[str] = set()
-    began: dict[str, list[int]] = defaultdict(list)
+    begun: dict[str, list[Begun]] = defaultdict(list)
     late: dict[str, int] = defaultdict(int)
-    for folder, name, body in _written(journal, root):
+    for folder, name, entry in _written(journal, root):
         if folder == "manifests":
             finished.add(name)
-        if folder == "leases" and (taken := _taken(body)) is not None:
-            began[taken.what].append(taken.holder.pid)
+        if folder == "leases" and (taken := _taken(entry.body)) is not None:
+            begun[taken.what].append(Begun(taken.holder.pid, entry.at))
             late[taken.what] += any(name.startswith(_key_of(taken.what)) for name in finished)
-    return tuple(Block(what, tuple(pids), late[what]) for what, pids in began.items())
+    return tuple(Block(what, tuple(all_of), late[what]) for what, all_of in begun.items())
 
 
 def holders_in(journal: Path) -> frozenset[int]:
@@ -55,12 +63,12 @@ def holders_in(journal: Path) -> frozenset[int]:
     )
 
 
-def _written(journal: Path, root: str) -> Iterator[tuple[str, str, bytes]]:
-    """Yield folder, name and content of each object that was written below ``root``."""
+def _written(journal: Path, root: str) -> Iterator[tuple[str, str, Entry]]:
+    """Yield folder, name and entry of each object that was written below ``root``."""
     for entry in entries(journal, f"/{root}/"):
         if entry.method == "PUT":
             *_, folder, name = entry.path.split("/")
-            yield folder, name, entry.body
+            yield folder, name, entry
 
 
 def _taken(body: bytes) -> Holding | None:

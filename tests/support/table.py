@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.campaign import Killed, Outcome
 
-HEAD = ("run", "killed", "which", "after s", "blocks begun again")
+HEAD = ("run", "killed", "which", "at second", "blocks begun again", "seconds lost of it")
 KEPT = Path("build") / "integration" / "kills.md"
 
 
@@ -33,15 +33,16 @@ def show(config: pytest.Config, text: str) -> None:
 
 
 def _row(number: int, kill: Killed, outcome: Outcome) -> tuple[str, ...]:
-    again = sum(pid in kill.pids for block in outcome.blocks for pid in block.abandoned)
-    return str(number), kill.kind, kill.target, f"{kill.at:.1f}", str(again)
+    lost = [block.lost[pid] for block in outcome.blocks for pid in kill.pids if pid in block.lost]
+    seconds = f"{sum(lost):.1f}" if lost else "-"
+    return str(number), kill.kind, kill.target, f"{kill.at:.1f}", str(len(lost)), seconds
 
 
 def _ends(undisturbed: Outcome, outcomes: Sequence[Outcome]) -> Iterator[str]:
     yield f"Undisturbed: {undisturbed.seconds:.0f} s."
     for number, outcome in enumerate(outcomes, start=1):
         same = "byte-identical" if outcome.sums == undisturbed.sums else "DIFFERENT"
-        again = sum(len(block.abandoned) for block in outcome.blocks)
+        again = sum(len(block.lost) for block in outcome.blocks)
         yield (
             f"Run {number}: {len(outcome.killed)} kills, {outcome.seconds:.0f} s, "
             f"{outcome.seconds - undisturbed.seconds:+.0f} s lost, {again} blocks begun again, "
