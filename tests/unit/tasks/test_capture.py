@@ -16,10 +16,12 @@ from infra.errors import DiskFullError, EngineMismatchError
 from infra.store import FolderStore
 from quantcore.activations import Budget
 from quantcore.errors import ScratchSpaceError
-from tasks.capture import CapturedStart, CapturePlan, capture_start, open_capture
+from tasks.capture import Capture, CapturedStart, CapturePlan, capture_start, open_capture
 from tasks.chains import front_chain, read_states, run_to, write_states
 from tasks.engine import open_model
+from tasks.quantize import Segment, quantize_block
 from tasks.specs import CalibrationRef, ComputeSpec
+from tests.support.models import Watched
 from tests.support.places import place_at
 from tests.support.runs import LEARNED, World, digests, quantized
 from tests.unit.tasks.test_quantize_faults import TINY_BUDGET, leftovers
@@ -78,6 +80,43 @@ def test_a_segment_from_captured_states_gives_the_same_codes(
 
     assert digests(computed) == digests(begun)
     assert leftovers(tmp_path / "a") == []
+
+
+def test_a_segment_from_captured_states_reads_nothing_in_front(
+    world: World, tmp_path: Path
+) -> None:
+    """Neither embeddings nor the blocks of the segments before: that is what a capture is for."""
+    start = captured(a_plan(world, tmp_path, starts=(1,)))[0].ref
+    plan = world.plan(tmp_path, first_block=1, start=start)
+    tensors = Watched(world.source.path)
+    model = open_model(world.source.path, plan.compute, tensors)
+    scratch = tmp_path / "work"
+    scratch.mkdir()
+
+    quantize_block.fn(Segment(plan, FolderStore(tmp_path), model, scratch), 1)
+
+    assert tensors.read
+    assert all(name.startswith("model.layers.1.") for name in tensors.read)
+
+
+def test_a_capture_reads_nothing_behind_its_last_place(world: World, tmp_path: Path) -> None:
+    """In front of block 1 that is the embeddings and block 0; on from there it is block 1 alone."""
+    plan = a_plan(world, tmp_path)
+    scratch = tmp_path / "work"
+    scratch.mkdir()
+    read = []
+    for starts in ((1,), (1, 2)):
+        tensors = Watched(world.source.path)
+        model = open_model(world.source.path, plan.compute, tensors)
+        capture = Capture(plan, FolderStore(tmp_path), model, scratch)
+        for block in starts:
+            capture_start.fn(capture, block)
+        read.append(set(tensors.read))
+
+    assert "model.embed_tokens.weight" in read[0]
+    assert not [name for name in read[0] if "layers.1." in name or "layers.2." in name]
+    assert read[1]
+    assert all(name.startswith("model.layers.1.") for name in read[1])
 
 
 def test_what_a_segment_starts_from_is_not_in_its_fingerprint(world: World, tmp_path: Path) -> None:
