@@ -58,16 +58,20 @@ def registered(client: SyncPrefectClient) -> dict[str, Any]:
 
 def test_everything_is_there(service: RunningService) -> None:
     """Deployments, pools, the automation for lost runs, and a worker that listens on each pool."""
+
+    def listening(pool: str) -> list[str]:
+        return [worker.name for worker in client.read_workers_for_work_pool(pool)]
+
     with service.client() as client:
         found = registered(client)
-        workers = [client.read_workers_for_work_pool(pool) for pool in ("cpu", "gpu")]
+        wait_until(lambda: listening("cpu") == ["worker-parents"], "the parents' worker")
+        wait_until(lambda: listening("gpu") == [WORKER], "the device's worker")
 
     assert {name for _, name, _ in found["deployments"]} == DEPLOYMENTS
     assert len(found["deployments"]) == 9
     assert {name for _, name in found["automations"]} == {"flow run lost", "release-on-tag"}
     assert {name for _, name in found["pools"]} == {"cpu", "gpu"}
     assert [(slug, active) for _, slug, active in found["schedules"]] == [("quantize", True)]
-    assert [[worker.name for worker in each] for each in workers] == [["worker-parents"], [WORKER]]
 
 
 def test_twice_is_the_same_as_once_and_a_pause_is_kept(service: RunningService) -> None:
