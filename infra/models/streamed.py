@@ -32,7 +32,7 @@ from infra.models.streamedfiles import (
     write_record,
 )
 from infra.models.tensors import TensorIndex
-from infra.s3.address import Object, Seen, Service, split
+from infra.s3.address import Object, Seen, Service, quoted, split
 from infra.s3.client import FIRST_PATIENCE, S3
 from infra.store import ArtifactRef, Place, Store, StoreAddress, fingerprint, open_store
 
@@ -103,7 +103,7 @@ def _list(s3: S3, prefix: Object) -> dict[str, Seen]:
         found = []
     names = ((each["name"].rpartition("/")[2], each) for each in found if each["type"] == "file")
     seen = {
-        name: Seen(each["size"], each["ETag"])
+        name: Seen(each["size"], quoted(each["ETag"]))
         for name, each in sorted(names, key=lambda pair: pair[0])
         if any(fnmatchcase(name, pattern) for pattern in WANTED)
     }

@@ -41,6 +41,11 @@ class Seen(NamedTuple):
     etag: str
 
 
+def quoted(etag: str) -> str:
+    """Return an ETag as requests and answers have it; some services list it without quotes."""
+    return etag if etag.startswith(('"', "W/")) else f'"{etag}"'
+
+
 def split(uri: str) -> Object:
     """Return bucket and key of ``s3://bucket/key``.
 

@@ -20,7 +20,7 @@ from aiohttp import ClientError as ConnectionCut
 from botocore.exceptions import BotoCoreError, ClientError
 from fsspec.asyn import sync
 
-from infra.s3.address import Object, Seen, Service
+from infra.s3.address import Object, Seen, Service, quoted
 from infra.s3.refusals import Asked, another_version, explained, may_pass, missing
 
 PATIENCE = 120.0
@@ -111,7 +111,7 @@ class S3:
             answer = self.call("head_object", place, "looking at")
         except FileNotFoundError:
             return None
-        return Seen(answer["ContentLength"], answer["ETag"])
+        return Seen(answer["ContentLength"], quoted(answer["ETag"]))
 
     def read(self, place: Object, start: int, length: int, etag: str) -> bytes:
         """Return bytes of an object, which must still be the version of this ETag.
@@ -149,7 +149,7 @@ def _range(files: Any, place: Object, span: tuple[int, int], etag: str) -> bytes
     )
     body = answer["Body"]
     try:
-        if answer["ETag"] != etag:  # a service that knows no conditions
+        if quoted(answer["ETag"]) != etag:  # a service that knows no conditions
             raise another_version(place.uri)
         data: bytes = sync(files.loop, body.read)
     finally:

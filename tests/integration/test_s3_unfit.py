@@ -1,6 +1,7 @@
 """rclone speaks S3 and ignores conditions: a store must not be built on it."""
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import BucketAccessError, StoreUnfitError
+from infra.demo import MODEL_DIR
+from infra.errors import BucketAccessError, ChangedWeightsError, StoreUnfitError
+from infra.models.finding import find, open_tensors
+from infra.models.source import digest_of
+from infra.models.tensors import SINGLE_FILE
 from infra.store import Place, StoreAddress, open_store
 from tests.support.bucket import keys_of_anyone
 
@@ -75,3 +80,25 @@ def test_keys_that_rclone_does_not_know_are_refused(tmp_path: Path) -> None:
         pytest.raises(BucketAccessError, match="AWS_SECRET_ACCESS_KEY"),
     ):
         open_store(place(endpoint, tmp_path))
+
+
+def test_a_model_can_be_streamed_from_it(tmp_path: Path) -> None:
+    """Reading needs no conditions: a version is known by the ETag that comes with each answer."""
+    with keys_of_anyone(), rclone(tmp_path / "served") as endpoint:
+        shutil.copytree(MODEL_DIR, tmp_path / "served" / "bucket" / "model")
+        shared = StoreAddress(
+            uri=str(tmp_path / "store"), endpoint=endpoint, checksums="when_required"
+        )
+        at = Place(workspace=tmp_path, store=shared)
+
+        source = find("s3://bucket/model", None, at)
+        streamed = open_tensors(source)
+        weights = tmp_path / "served" / "bucket" / "model" / SINGLE_FILE
+        name = streamed.names[0]
+        streamed.load(name)
+        data = weights.read_bytes()
+        weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+        assert source.digest == digest_of(MODEL_DIR)
+        with pytest.raises(ChangedWeightsError, match="another version"):
+            streamed.load(name)

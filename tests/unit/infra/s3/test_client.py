@@ -15,7 +15,7 @@ from infra.errors import (
     ObjectConditionError,
     StoreUnreachableError,
 )
-from infra.s3.address import Object, Service, split
+from infra.s3.address import Object, Service, quoted, split
 from infra.s3.client import S3
 from infra.s3.refusals import Asked, explained, may_pass
 from tests.support.bucket import Bucket, keys_of_anyone, running_bucket
@@ -199,6 +199,12 @@ def test_a_busy_service_is_asked_again(error: Exception) -> None:
 
     assert may_pass(error)
     assert type(explained(error, asked)) is StoreUnreachableError
+
+
+def test_a_version_has_one_name() -> None:
+    """Whether a service wrote it with quotes, as in answers, or without, as rclone lists it."""
+    assert quoted("abc") == quoted('"abc"') == '"abc"'
+    assert quoted('W/"abc"') == 'W/"abc"'
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
