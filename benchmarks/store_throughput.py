@@ -8,8 +8,9 @@ on this machine, so client and server share its cores, and no wire is measured. 
 in Python, for tests; rclone is one in Go, which no run may use, since it ignores conditions: it
 shows how much of moto's time is moto's.
 
-All ways take turns in every repeat; what is told is the median of each, and of the ratios to the
-copy within a turn.  Files are read from the memory of the operating system, not from the disk.
+All ways take turns in every repeat, the copy first or last by turns; what is told is the median of
+each, and of the ratios to the copy within a turn.  Files are read from the memory of the operating
+system, not from the disk.
 """
 
 import argparse
@@ -62,16 +63,20 @@ class Stand(NamedTuple):
     work: Path
     stores: Mapping[str, Store]
 
-    def turn(self, megabytes: int) -> Iterator[Timing]:
-        """Yield every way once, on content that no store has seen."""
+    def turn(self, megabytes: int, *, copy_first: bool) -> Iterator[Timing]:
+        """Yield every way once, on content that no store has seen and that is on the disk."""
         source = self.work / "source"
         source.write_bytes(secrets.token_bytes(MB) * (megabytes - 1) + secrets.token_bytes(MB))
-        yield _timed(megabytes, COPY, lambda: _copy(source, self.work / "copy"))
+        sync(source)
+        if copy_first:
+            yield _timed(megabytes, COPY, lambda: _copy(source, self.work / "copy"))
         ref = ArtifactRef(uri="", sha256=sha256_of(source))
         for name, store in self.stores.items():
             yield _timed(megabytes, f"{name}: put", partial(store.put_file, source))
             for way in ("open",) if name == "folder" else ("open", "open again"):
                 yield _timed(megabytes, f"{name}: {way}", partial(store.open, ref))
+        if not copy_first:
+            yield _timed(megabytes, COPY, lambda: _copy(source, self.work / "copy"))
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -161,9 +166,9 @@ def main() -> None:
         stores: dict[str, Store] = {"folder": FolderStore(work / "folder")}
         for server in SERVERS:
             stores[f"S3 ({server})"] = servers.enter_context(serving(server, work))
-        for _ in range(options.repeats):
+        for repeat in range(options.repeats):
             for megabytes in options.megabytes:
-                for timing in Stand(work, stores).turn(megabytes):
+                for timing in Stand(work, stores).turn(megabytes, copy_first=repeat % 2 == 0):
                     timings.append(timing)
                     print(f"{megabytes} MiB, {timing.way}: {timing.rate:.2f} GB/s", flush=True)
     page = report(options, timings)
