@@ -25,7 +25,7 @@ from flows.service.settings import folder
 from flows.service.workers import CLIENT_ENVIRONMENT, inherited
 from infra.files import canonical_json, write_atomically
 
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 600.0  # for half a minute's work: a machine may be busy
 LINES_TOLD = 6
 
 
@@ -84,18 +84,24 @@ def _deploy(path: Path) -> None:
     settings = get_current_settings().to_environment_variables(
         exclude_unset=True, include_secrets=True
     )
-    ended = subprocess.run(
-        [
-            sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all",
-            "--prefect-file", str(path),
-        ],
-        cwd=path.parent,  # far from a pyproject.toml or a git repository, which it would look into
-        env=inherited(os.environ) | settings | CLIENT_ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
+    try:
+        ended = subprocess.run(
+            [
+                sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all",
+                "--prefect-file", str(path),
+            ],
+            cwd=path.parent,  # far from a pyproject.toml or a repository, which it would look into
+            env=inherited(os.environ) | settings | CLIENT_ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise DeployError(
+            f"`prefect deploy` was not done with {path} after {error.timeout:.0f} s. See whether "
+            "this machine or the server is overloaded, and give `roundhouse up` again."
+        ) from error
     if ended.returncode:
         lines = (ended.stdout + ended.stderr).strip().splitlines()
         raise DeployError(
