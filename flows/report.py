@@ -169,8 +169,9 @@ def _outcome(record: BlockRecord) -> str:
         return "rounded to nearest"
     if record.fallback:
         return f"held-out loss {record.loss_before:.4g}; {record.fallback}"
-    both = f"{record.loss_before:.4g} -> {record.loss_after:.4g}"
-    return f"held-out loss {both} ({_change(record)})"
+    way = (record.loss_before, record.loss_found, record.loss_after)
+    told = " -> ".join(f"{loss:.4g}" for loss in way if loss is not None)
+    return f"held-out loss {told} ({_change(record)})"
 
 
 def _change(record: BlockRecord) -> str:

@@ -55,6 +55,15 @@ def test_a_block_is_told_in_one_line() -> None:
     assert line == "pile: block 3 of 6: held-out loss 0.02 -> 0.015 (-25%), 12.3 s"
 
 
+def test_a_seam_tells_what_it_began_from() -> None:
+    """Rounded to nearest, as the segment found it, and as it was kept."""
+    tuned = LEARNED.model_copy(update={"loss_found": 0.018})
+
+    line = report.block_line("pile", tuned, 6)
+
+    assert line == "pile: block 3 of 6: held-out loss 0.02 -> 0.018 -> 0.015 (-25%), 12.3 s"
+
+
 def test_a_fallback_a_plain_rounding_and_a_reused_block_are_told_apart() -> None:
     """A person sees what was learned, what was not, and what was there already."""
     fallback = LEARNED.model_copy(update={"fallback": "not finite", "loss_after": 0.02})
