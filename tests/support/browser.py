@@ -25,11 +25,16 @@ COMMAND = (
 )  # fmt: skip
 POLL_SECONDS = 0.2
 START_SECONDS = 60.0
+MOVED = -32000  # what the protocol says of a page that is left
 LOCAL = ("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:", "about:", "chrome")
 
 
 class PageError(AssertionError):
     """A page did not show what was waited for, or a script on it failed."""
+
+
+class MovedError(PageError):
+    """The page was left while it was asked something."""
 
 
 class Page:
@@ -79,13 +84,19 @@ class Page:
             PageError: It has not become true; the message says what the page shows instead.
         """
         deadline = time.monotonic() + seconds
-        while not (found := self.evaluate(script)):
+        while not (found := self._asked(script)):
             if time.monotonic() > deadline:
                 raise PageError(
                     f"{what or script}: not in {seconds:.0f} s. The page shows:\n{self.text()}"
                 )
             time.sleep(POLL_SECONDS)
         return found
+
+    def _asked(self, script: str) -> Any:
+        """Return what an expression gives; nothing while the page is on its way to another."""
+        with contextlib.suppress(MovedError):
+            return self.evaluate(script)
+        return None
 
     def wait_for_text(self, words: str, *, seconds: float = 60.0) -> None:
         """Wait until the page shows these words."""
@@ -129,7 +140,8 @@ class Page:
             told = json.loads(self._socket.recv(timeout=120))
             if told.get("id") == self._sent:
                 if "error" in told:
-                    raise PageError(f"{method}: {told['error']}")
+                    kind = MovedError if told["error"].get("code") == MOVED else PageError
+                    raise kind(f"{method}: {told['error']}")
                 answer: dict[str, Any] = told["result"]
                 return answer
             if told.get("method") == "Network.requestWillBeSent":
