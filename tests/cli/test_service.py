@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
+from flows import server
+from flows.kept import ListeningRecord
 from flows.service.access import CLIENT_AUTH, auth_file
 from infra.ports import listening_socket
 from infra.triggers.receiver import ROUTE
-from tests.support.service import RunningService, start_sleep, state_of, wait_until
+from tests.support.service import RunningService, Told, start_sleep, state_of, wait_until
 
 WORKER = "worker-cpu-0"
 DEPLOYMENTS = {"scheduled", "on-demand", "on-tag", "every-5-minutes", "gpu"}
@@ -30,15 +32,21 @@ OUTAGE_SECONDS = 75.0  # more than the silence that is put up with, once start a
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Return a service on the CPU; it is stopped in the end, whatever happens."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningService, Told]]:
+    """Return a service on the CPU, and what was told; it is stopped in the end in any case."""
     running = RunningService(tmp_path_factory.mktemp("service") / "workspace")
     told = running.run("up", "--devices", "cpu", "--port", "0", "--schedule", "0 2 * * 6")
     try:
         assert told.code == 0, told.err
-        yield running
+        yield running, told
     finally:
         running.run("down")
+
+
+@pytest.fixture(scope="module")
+def service(started: tuple[RunningService, Told]) -> RunningService:
+    """Return the service."""
+    return started[0]
 
 
 def registered(client: SyncPrefectClient) -> dict[str, Any]:
@@ -100,8 +108,9 @@ def test_twice_is_the_same_as_once_and_a_pause_is_kept(service: RunningService) 
 
 def test_nobody_gets_in_without_the_string(service: RunningService) -> None:
     """A wrong one is told as such, in one paragraph that does not repeat it."""
-    port = service.run("up").out.partition("http://127.0.0.1:")[2].split()[0]
-    api = f"http://127.0.0.1:{port}/api"
+    record = server.read_record(service.workspace)
+    assert record is not None
+    api = record.api_url
     wrong = service.run("run", "demo", PREFECT_API_URL=api, **{CLIENT_AUTH: "me:guessed"})
     none = service.run("run", "demo", PREFECT_API_URL=api)
 
@@ -114,10 +123,11 @@ def test_nobody_gets_in_without_the_string(service: RunningService) -> None:
     assert f"{CLIENT_AUTH} is not set" in none.err
 
 
-def test_the_string_is_nowhere_but_in_its_file(service: RunningService) -> None:
+def test_the_string_is_nowhere_but_in_its_file(started: tuple[RunningService, Told]) -> None:
     """Not in what is printed, in no log, and in no command line."""
+    service, told = started
     word = auth_file(service.workspace).read_text(encoding="ascii").strip()
-    told = service.run("up")
+    assert str(auth_file(service.workspace)) in told.out
     logs = [*(service.workspace / "logs").iterdir(), service.workspace / "prefect" / "server.log"]
     lines = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in service.left()]
 
@@ -179,41 +189,49 @@ def test_a_run_whose_machine_is_lost_is_crashed_within_two_minutes(
 
 
 def test_down_leaves_nothing_running_and_all_data(service: RunningService) -> None:
-    """Also of what a worker has started; the next service goes on with the same server's data."""
+    """Also of what a worker has started, which is nobody's child by then."""
     assert service.run("up").code == 0
     with service.client() as client:
-        run = start_sleep(client, 600.0)
+        start_sleep(client, 600.0)
     told = service.run("down")
 
     assert told.code == 0, told.err
     assert f"{WORKER}, worker-parents, server, hub." in told.out
     assert service.left() == ()
     assert service.run("down").out == "Nothing of this workspace runs.\n"
-    assert service.run("up").code == 0
-    with service.client() as client:
-        assert state_of(client, run).is_crashed()
 
 
-def test_a_recipe_that_watches_a_repository_gets_a_watcher_and_a_receiver(
+def test_in_the_foreground_it_keeps_itself_up_and_takes_notices(
     service: RunningService, tmp_path: Path
 ) -> None:
-    """The receiver lets in who knows the secret, and looks at no body before that."""
+    """Here by a recipe that watches a repository, on the data of the service before."""
     recipe = tmp_path / "watching.yaml"
     recipe.write_text(WATCHING, encoding="utf-8")
-    told = service.run("up", "--recipe", str(recipe), "--webhook-port", "0")
-    assert told.code == 0, told.err
-    address = told.out.partition("receiver")[2].partition("http://")[2].split()[0]
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"http://{address}{ROUTE}", data=b"{", timeout=30)
-    with service.client() as client:
-        watcher = client.read_deployment_by_name("watch-tags/every-5-minutes")
+    asked = ("--foreground", "--recipe", str(recipe), "--webhook-port", "0")
+    with service.running("up", *asked) as process:
+        wait_until(lambda: (service.workspace / "service" / "receiver.json").exists(), "it", 900.0)
+        require_secret(service)
+        with service.client() as client:
+            watcher = client.read_deployment_by_name("watch-tags/every-5-minutes")
+        died = service.pid(WORKER)
+        os.kill(died, signal.SIGKILL)
+        wait_until(lambda: service.pid(WORKER) != died, "another worker", 600.0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=300) == 143
 
     assert [(each.slug, each.active) for each in watcher.schedules] == [("watch-tags", True)]
-    assert watcher.parameters["recipes"] == [
-        str(service.workspace / "service" / "recipes" / "watching.yaml")
-    ]
-    assert service.run("down").code == 0
+    served = service.workspace / "service" / "recipes" / "watching.yaml"
+    assert watcher.parameters["recipes"] == [str(served)]
     assert service.left() == ()
+
+
+def require_secret(service: RunningService) -> None:
+    """Require that the receiver of webhooks turns away who does not bring the secret."""
+    told = (service.workspace / "service" / "receiver.json").read_bytes()
+    address = ListeningRecord.model_validate_json(told).address
+    with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+        urllib.request.urlopen(f"{address}{ROUTE}", data=b"{", timeout=30)
+    refused.value.close()
 
 
 def test_a_port_that_is_taken_is_named_and_nothing_is_left(tmp_path: Path) -> None:

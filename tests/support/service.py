@@ -72,6 +72,11 @@ class RunningService(NamedTuple):
         )
 
 
+def _environment() -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    return inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+
+
 def start_sleep(client: SyncPrefectClient, seconds: float) -> UUID:
     """Start a run that sleeps, on the pool gpu, and wait until it does."""
     flow = client.create_flow_from_name("sleep")
