@@ -10,14 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import recipefile, server
+from flows.cli import exits
 from flows.cli.exits import Exit
-from flows.errors import FlowError, RecipeError
+from flows.errors import RecipeError
 from flows.service import service, settings
 from flows.service.access import webhook_file
 from flows.service.service import Service
 from flows.service.settings import ServiceSettings
 
-LOOK_SECONDS = 5.0  # between two looks at what has died
+LOOK_SECONDS = 10.0  # between two looks at what has died
 
 
 def up(workspace: Path, asked: Mapping[str, Any], *, foreground: bool) -> Exit:
@@ -72,16 +73,21 @@ def keep_up(workspace: Path, wanted: ServiceSettings, told: Console) -> None:
     try:
         while True:
             time.sleep(LOOK_SECONDS)
-            try:
-                found = service.up(workspace, wanted, lambda _: None)
-            except FlowError as error:
-                told.print(f"Trying again in {LOOK_SECONDS:.0f} s: {error}", markup=False)
-                continue
-            for member in found.members:
-                if member.how != "re-used":
-                    told.print(f"{member.name} had died, and was started again.", markup=False)
+            _look(workspace, wanted, told)
     finally:
         service.down(workspace)
+
+
+def _look(workspace: Path, wanted: ServiceSettings, told: Console) -> None:
+    """Start again what has died.  What goes wrong is told, and tried again at the next look."""
+    try:
+        found = service.up(workspace, wanted, lambda _: None)
+    except Exception as error:  # noqa: BLE001 -- a server may die in the middle of any request
+        told.print(f"Trying again in {LOOK_SECONDS:.0f} s: {exits.told(error)}", markup=False)
+        return
+    for member in found.members:
+        if member.how != "re-used":
+            told.print(f"{member.name} had died, and was started again.", markup=False)
 
 
 def show(found: Service, workspace: Path, console: Console) -> None:
