@@ -15,7 +15,7 @@ from flows import processes
 from flows.embedded import EVERYWHERE, HOST, locked
 from infra.files import make_folder, write_atomically
 
-PATIENCE_SECONDS = 20.0  # for a process that runs, and may only be busy
+PATIENCE_SECONDS = 60.0  # for a process that runs, and may only be busy
 POLL_SECONDS = 0.5
 
 

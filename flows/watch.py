@@ -13,6 +13,8 @@ from flows.watched import answers
 from tasks.specs import Spec
 from tasks.tags import Looked, look_for_tags
 
+PATIENCE_SECONDS = 240.0  # less than the time between two looks
+
 
 class WatchReport(Spec):
     """What one round has shown."""
@@ -25,7 +27,13 @@ class WatchReport(Spec):
         return tuple(words for each in self.repositories.values() for words in each.refused)
 
 
-@flow(name="watch-tags", flow_run_name="look for tags", persist_result=False)
+@flow(
+    name="watch-tags",
+    flow_run_name="look for tags",
+    persist_result=False,
+    # One that hangs would hold the only slot, and nobody would look any more.
+    timeout_seconds=PATIENCE_SECONDS,
+)
 def watch_tags(recipes: tuple[str, ...], workspace: Path) -> WatchReport:
     """Look once at each repository that the recipes watch, and announce new tags.
 

@@ -4,6 +4,7 @@ Without, it would take the missing heartbeats of a minute and a half; whoever ha
 work waits so much longer.
 """
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from uuid import UUID
@@ -14,6 +15,7 @@ from prefect.states import Crashed
 
 from flows import processes, server
 
+_LOG = logging.getLogger(__name__)
 RUN = "PREFECT__FLOW_RUN_ID"  # what Prefect's workers tell the processes of their runs
 MESSAGE = "Its worker was stopped or started anew, and the run was ended with it."
 
@@ -30,17 +32,16 @@ def runs_of(at: Path, names: Collection[str]) -> tuple[UUID, ...]:
 
 
 def report_lost(runs: Collection[UUID], workspace: Path) -> None:
-    """Set to Crashed what has not said itself how it ended; without a server, nothing is said.
-
-    Raises:
-        ServerError: The server of the workspace refuses us.
-    """
+    """Set to Crashed what has not said itself how it ended, as far as there is a server to tell."""
     record = server.read_record(workspace)
     if not runs or record is None or not server.is_alive(record):
         return
-    with server.connected(workspace), get_client(sync_client=True) as client:
-        for run in runs:
-            _report(client, run)
+    try:
+        with server.connected(workspace), get_client(sync_client=True) as client:
+            for run in runs:
+                _report(client, run)
+    except Exception:  # noqa: BLE001 -- whatever it is, missing heartbeats tell the same, later
+        _LOG.warning("The server was not told of the end of %d runs.", len(runs))
 
 
 def _report(client: SyncPrefectClient, run: UUID) -> None:

@@ -72,3 +72,12 @@ def test_schedules_can_be_told_apart_and_say_whether_they_are_active() -> None:
 def test_nothing_is_pulled() -> None:
     """Workers have the package; a default step would look for a git repository."""
     assert DOCUMENT["pull"] == []
+
+
+def test_a_look_that_hangs_ends_before_the_next_one() -> None:
+    """It would hold the only slot, and every later look would be dropped."""
+    watcher = next(each for each in DEPLOYMENTS if each["name"] == "every-5-minutes")
+
+    limit = flow_of(watcher).timeout_seconds
+    assert limit is not None
+    assert limit < watcher["schedules"][0]["interval"]
