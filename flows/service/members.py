@@ -3,8 +3,8 @@
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from flows import embedded, processes
 from flows.errors import ServerError
@@ -46,48 +46,70 @@ def kept_services(workspace: Path, backing: Backing) -> Kept[ProcessRecord]:
     )
 
 
-def kept_receiver(
-    workspace: Path, recipes: Sequence[Path], asked: tuple[str, int], client: Client
-) -> Kept[ListeningRecord]:
-    """Return how the webhook receiver is started, and known again.
+class Receiver(NamedTuple):
+    """How the webhook receiver is to be started."""
 
-    Args:
-        workspace: Of the service.
-        recipes: The files of the recipes that watch a repository.
-        asked: Host and port; port 0 is any that is free, and the same again later.
-        client: What it must know of the server.
-    """
-    own = {
-        **client.access,
-        **CLIENT_ENVIRONMENT,
-        "PREFECT_API_URL": client.api_url,
-        WORKSPACE: str(workspace),
-    }
-    paths = [str(path) for path in recipes]
-    contents = [path.read_text(encoding="utf-8") for path in recipes]
-    digest = _digest([*asked, paths, contents, own])
+    workspace: Path
+    recipes: tuple[Path, ...]  # files of the recipes that watch a repository
+    host: str
+    port: int  # 0: any that is free, and then the same again
+    client: Client
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is told by us."""
+        return {
+            **self.client.access,
+            **CLIENT_ENVIRONMENT,
+            "PREFECT_API_URL": self.client.api_url,
+            WORKSPACE: str(self.workspace),
+        }
+
+    @property
+    def digest(self) -> str:
+        """What changes when one that runs is no longer the one that is wanted."""
+        contents = [path.read_text(encoding="utf-8") for path in self.recipes]
+        paths = [str(path) for path in self.recipes]
+        return _digest([self.host, self.port, paths, contents, self.environment])
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line of one that listens on ``port``."""
+        return [
+            sys.executable, "-m", "flows.service.receiving", "--workspace", str(self.workspace),
+            "--host", self.host, "--port", str(port), *map(str, self.recipes),
+        ]  # fmt: skip
+
+
+def kept_receiver(wanted: Receiver) -> Kept[ListeningRecord]:
+    """Return how the webhook receiver is started, and known again."""
+    digest = wanted.digest
 
     def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
-        host, port = asked[0], _free(asked[0], asked[1], before)
-        log = _log(workspace, RECEIVER)
-        command = [
-            sys.executable, "-m", "flows.service.receiving", "--workspace", str(workspace),
-            "--host", host, "--port", str(port), *paths,
-        ]  # fmt: skip
-        environment = inherited(os.environ) | own | processes.mark(folder, RECEIVER)
-        pid = processes.start_detached(command, environment=environment, log=log)
+        port = _free(wanted.host, wanted.port, before)
+        log, command = _log(wanted.workspace, RECEIVER), wanted.command(port)
+        own = wanted.environment | processes.mark(folder, RECEIVER)
+        pid = processes.start_detached(command, environment=inherited(os.environ) | own, log=log)
         identity = processes.settled_identity(pid, command) or ""
-        record = ListeningRecord(pid=pid, identity=identity, host=host, port=port, wanted=digest)
-        why = embedded.why_not_ready(lambda: _answers(record), pid, patience_seconds=START_SECONDS)
-        if why is not None:
-            processes.stop(pid)
-            raise ServerError(
-                f"The receiver of webhooks {why}. Its log is {log}, and ends: "
-                f"{embedded.last_lines(log)}."
-            )
+        record = ListeningRecord(
+            pid=pid, identity=identity, host=wanted.host, port=port, wanted=digest
+        )
+        _require_receiver(record, log)
         return record
 
     return Kept(RECEIVER, ListeningRecord, start, _answers, lambda record: record.wanted == digest)
+
+
+def _require_receiver(record: ListeningRecord, log: Path) -> None:
+    """Wait until the receiver answers, as long as its process lives and patience lasts."""
+    why = embedded.why_not_ready(
+        lambda: _answers(record), record.pid, patience_seconds=START_SECONDS
+    )
+    if why is not None:
+        processes.stop(record.pid)
+        raise ServerError(
+            f"The receiver of webhooks {why}. Its log is {log}, and ends: "
+            f"{embedded.last_lines(log)}."
+        )
 
 
 def _answers(record: ListeningRecord) -> bool:

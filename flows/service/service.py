@@ -22,7 +22,7 @@ from flows.service.backing import DATABASE, REDIS, Backing, backing_of
 from flows.service.deploying import register
 from flows.service.devices import Device, count_gpus, devices_of
 from flows.service.lost import report_lost, runs_of
-from flows.service.members import RECEIVER, SERVICES, kept_receiver, kept_services
+from flows.service.members import RECEIVER, SERVICES, Receiver, kept_receiver, kept_services
 from flows.service.pools import ensure_pools
 from flows.service.recipes import Served, serve_recipes
 from flows.service.rendering import Told
@@ -154,12 +154,12 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     for worker in workers_on(plan.devices, os.cpu_count() or 1):
         say(f"Starting {worker.name} ...")
         yield _ensure(kept_worker(worker, workspace, client), workspace)
-    watching = [each.path for each in plan.recipes if each.recipe.watched]
+    watching = tuple(each.path for each in plan.recipes if each.recipe.watched)
     if watching:
         say("Starting the receiver of webhooks ...")
-        asked = (plan.settings.host, plan.settings.webhook_port)
-        kept = kept_receiver(workspace, watching, asked, client)
-        listening, how = kept.ensure(folder(workspace))
+        settings = plan.settings
+        wanted = Receiver(workspace, watching, settings.host, settings.webhook_port, client)
+        listening, how = kept_receiver(wanted).ensure(folder(workspace))
         yield Member(RECEIVER, how, listening.pid, listening.address)
 
 
