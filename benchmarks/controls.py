@@ -29,6 +29,7 @@ from infra.demo.datasets import write_conversation_set, write_mixed_text_set, wr
 from infra.evaluation.verdict import GateSpec
 from infra.evaluation.wording import signed
 from infra.models.source import resolve
+from infra.store import Place, StoreAddress
 from tasks.answer import Shard, answer_benchmarks
 from tasks.calibrate import collect_samples
 from tasks.engine import open_model
@@ -83,9 +84,9 @@ class Bench:
     baseline: Subject
 
     @property
-    def store(self) -> Path:
+    def place(self) -> Place:
         """Where steps leave what they found."""
-        return self.work / "store"
+        return Place.of(self.work, StoreAddress())
 
     @property
     def compute(self) -> ComputeSpec:
@@ -96,7 +97,7 @@ class Bench:
         """Draw samples as the demo's recipe does."""
         drawn = {"name": name, "kind": kind, "source": str(source), "nsamples": count}
         spec = CalibrationSpec.model_validate(drawn | {"seqlen": 256, "seed": seed})
-        return collect_samples.fn(spec, self.baseline.source, self.store)
+        return collect_samples.fn(spec, self.baseline.source, self.place)
 
     def quantize(
         self, name: str, calibration: CalibrationRef | None, asked: QuantizationSpec
@@ -122,12 +123,12 @@ class Bench:
             first_block=0,
             end_block=blocks,
             blocks=blocks,
-            place=self.store,
+            place=self.place,
         )
         with open_segment(plan) as segment:
             records = tuple(quantize_block.fn(segment, block) for block in range(blocks))
         export = ExportSpec(formats=("auto_round",), output_dir=out)
-        export_checkpoint.fn(source, records, asked, export, {"variant": name}, self.store)
+        export_checkpoint.fn(source, records, asked, export, {"variant": name}, self.place)
         print(f"{name}: exported", flush=True)
 
 
@@ -169,7 +170,7 @@ def judge_all(bench: Bench, found: Sequence[Candidate], seed: int) -> Iterator[J
             answers=answers,
             asked=asked,
             compute=bench.compute,
-            place=bench.store,
+            place=bench.place,
         )
     )
     before = scored(bench, answers, asked, tables)
@@ -178,7 +179,7 @@ def judge_all(bench: Bench, found: Sequence[Candidate], seed: int) -> Iterator[J
         after = scored(bench, mine, asked, tables)
         report = reports[each.name]
         evidence = evidence_of(report, round_to_nearest=not each.learned)
-        judged = judge_variant.fn(before, after, evidence, GateSpec(), bench.store)
+        judged = judge_variant.fn(before, after, evidence, GateSpec(), bench.place)
         print(f"questions {seed}, {each.name}: {judged.verdict.outcome}", flush=True)
         yield Judgement(each.name, seed, report, judged)
 
@@ -194,7 +195,7 @@ def answered(
             asked=asked,
             compute=bench.compute,
             number=0,
-            place=bench.store,
+            place=bench.place,
         )
     )
 
@@ -211,7 +212,7 @@ def scored(
             table,
             tuple(ref for ref in answers if ref.benchmark == table.benchmark.name),
             asked,
-            bench.store,
+            bench.place,
         )
         for table in tables
     )
