@@ -20,7 +20,7 @@ from tests.support.ui import Ui
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDHOUSE = (sys.executable, "-c", "from flows.cli import main; main()")
-SIZES = BenchmarkSizes(circular_groups=8, science=24, reading=24, presence=24)
+SIZES = BenchmarkSizes(circular_groups=8, science=48, reading=48, presence=48)
 SMALL = (
     "calibration.pile.nsamples=16",
     "calibration.pile.seqlen=64",
@@ -34,7 +34,7 @@ SMALL = (
     "benchmarks.fidelity_prompts=16",
     "gate.hold_minutes=10",
 )
-"""The demo, with so few questions that the gate cannot be sure: a person has to decide."""
+"""The demo, with so few questions of one benchmark that the gate is not sure: a person decides."""
 
 
 class Service(NamedTuple):
@@ -71,7 +71,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     try:
         roundhouse(
             *("up", "--workspace", str(workspace), "--recipe", str(recipe_file)),
-            *("--devices", "cpu", "--port", "0", "--webhook-port", "0"),
+            *("--devices", "cpu", "--cpu-workers", "2", "--port", "0", "--webhook-port", "0"),
         )
         record = server.read_record(workspace)
         assert record is not None

@@ -89,6 +89,8 @@ class Ui:
         self.open_tab("Artifacts")
         self.page.click("a[href*='/artifacts/']", key)
         self.page.wait("location.pathname.startsWith('/artifacts/')", what=key)
+        self.page.wait_for_text("Show raw data")
+        self.settle()
         self.page.wait(
             "[...document.images].every(each => each.complete)", what=f"the pictures of {key}"
         )
@@ -105,6 +107,10 @@ class Ui:
             "[...document.images].filter(each => each.naturalWidth > 0).length"
         )
         return Shown(self.page.text(), pictures, links)
+
+    def settle(self) -> None:
+        """Give the page time to draw what it has been told."""
+        self.page.evaluate("new Promise(drawn => setTimeout(drawn, 1500))")
 
     def graph(self) -> Image.Image:
         """Return the picture of the run graph: it is drawn, and holds no text."""
@@ -123,7 +129,7 @@ class Ui:
     def photograph(self, name: str, *, height: int = WINDOW[1]) -> None:
         """Keep what the window shows as a picture of the documentation."""
         self.page.resize(WINDOW[0], height)
-        self.page.evaluate("new Promise(drawn => setTimeout(drawn, 1500))")
+        self.settle()
         path = self._pictures / f"{name}.png"
         self.page.photograph(path)
         with Image.open(io.BytesIO(path.read_bytes())) as picture:
