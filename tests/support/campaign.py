@@ -33,7 +33,7 @@ class Killed(NamedTuple):
 
     kind: str
     target: str
-    pids: tuple[int, ...]
+    pids: tuple[int, ...]  # with those that may have ended with it
     at: float  # seconds since the run began
 
 
@@ -118,7 +118,7 @@ class _Run:
             return False
         strike(target)
         at = time.monotonic() - self._began
-        self._killed.append(Killed(kind, target.name, target.pids, at))
+        self._killed.append(Killed(kind, target.name, target.pids + target.takes, at))
         campaign.planned.popleft()
         self._due = self._next_due()
         return kind == "main flow"

@@ -21,11 +21,15 @@ class Target(NamedTuple):
 
     name: str
     pids: tuple[int, ...]
+    takes: tuple[int, ...] = ()  # processes that may end with them, as their output goes there
 
 
 def gpu_worker(cluster: Cluster, _run: UUID, random: random.Random) -> Target | None:
-    """Return a worker; the run that it has started goes on without it."""
-    return _part(cluster, random.choice(GPU_WORKERS))
+    """Return a worker; the run that it has started goes on without it, or ends with it."""
+    name = random.choice(GPU_WORKERS)
+    takes = tuple(pid for target in runs_on(cluster, [name]) for pid in target.pids)
+    target = _part(cluster, name)
+    return target and target._replace(takes=takes)
 
 
 def gpu_run(cluster: Cluster, _run: UUID, random: random.Random) -> Target | None:
