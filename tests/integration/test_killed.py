@@ -91,7 +91,7 @@ def test_a_kill_costs_at_most_the_block_in_hand(campaign: Campaign) -> None:
 
 
 def test_only_the_main_flow_needs_the_command_again(campaign: Campaign) -> None:
-    """A run comes through by itself, unless its own process was killed, or ended with its worker."""
+    """A run comes through by itself, unless its process was killed, or ended with its worker."""
     for outcome in campaign.outcomes:
         kinds = Counter(kill.kind for kill in outcome.killed)
         least, most = kinds["main flow"], kinds["main flow"] + kinds["CPU worker"]
