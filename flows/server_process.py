@@ -120,7 +120,7 @@ def _command(wanted: Wanted, port: int) -> list[str]:
         "--host", wanted.host, "--port", str(port),
     ]  # fmt: skip
     if wanted.processes > 1:  # a process of its own then runs the server's services
-        command += ["--workers", str(wanted.processes), "--no-services"]
+        command.append("--no-services")
     return command
 
 
@@ -140,7 +140,7 @@ def _require_start(api_url: str, pid: int, log: Path) -> None:
 
 def _environment(workspace: Path, wanted: Wanted, port: int) -> dict[str, str]:
     """Return the environment of a server that listens at ``port``."""
-    own = {UI_API_URL: os.environ.get(UI_API_URL) or _ui_api_url(wanted.host, port)}
+    own = {UI_API_URL: os.environ.get(UI_API_URL) or ui_api_url(wanted.host, port)}
     settings = base_environment(workspace, wanted.backing, os.environ)
     return settings | own | _access(workspace, wanted) | processes.mark(workspace, NAME)
 
@@ -175,7 +175,7 @@ def _access(workspace: Path, wanted: Wanted) -> dict[str, str]:
     return Access("", ensure_encryption_key(workspace)).for_secrets()
 
 
-def _ui_api_url(host: str, port: int) -> str:
+def ui_api_url(host: str, port: int) -> str:
     """Return where a browser finds the API; of all addresses, the one that has this host's name."""
     name = os.uname().nodename if host in embedded.EVERYWHERE else host
     return f"http://{name}:{port}/api"

@@ -3,21 +3,29 @@
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from flows import embedded, processes
 from flows.errors import ServerError
 from flows.kept import Kept, ListeningRecord, ProcessRecord
-from flows.server_process import base_environment
+from flows.server_process import (
+    UI_API_URL,
+    ServerRecord,
+    base_environment,
+    healthy,
+    ui_api_url,
+)
 from flows.service.access import ensure_access
-from flows.service.backing import Backing
+from flows.service.backing import Backing, backing_of
 from flows.service.workers import CLIENT_ENVIRONMENT, Client, inherited
 from infra.files import canonical_json, make_folder
 from infra.ports import listening_socket
 from infra.store.place import WORKSPACE
 
 RECEIVER, SERVICES = "receiver", "services"
+API = "api-"  # and a number, from 2
 START_SECONDS = 240.0  # seconds, but minutes where the machine is very busy
 
 
@@ -43,6 +51,44 @@ def kept_services(workspace: Path, backing: Backing) -> Kept[ProcessRecord]:
 
     return Kept(
         SERVICES, ProcessRecord, start, lambda _: True, lambda record: record.wanted == digest
+    )
+
+
+def kept_api(workspace: Path, server: ServerRecord, number: int) -> Kept[ListeningRecord]:
+    """Return how a further process that serves the API is started, and known again.
+
+    Each has a port of its own: one process that starts several would end each that takes longer
+    than five seconds to say that it lives, as on a busy machine they all do while they start.
+
+    Args:
+        workspace: Of the service.
+        server: The first of them.
+        number: Which one it is, counted from 2.
+    """
+    access = ensure_access(workspace).for_server()
+    digest = _digest([server.host, backing_of().settings(workspace / "prefect"), access])
+
+    def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
+        port = _free(server.host, 0, before)
+        log = _log(workspace, f"{API}{number}")
+        command = [
+            sys.executable, "-m", "flows.service.serving", "server", "start", "--no-services",
+            "--host", server.host, "--port", str(port),
+        ]  # fmt: skip
+        own = {UI_API_URL: os.environ.get(UI_API_URL) or ui_api_url(server.host, port), **access}
+        environment = base_environment(workspace, backing_of(), os.environ) | own
+        pid = processes.start_detached(
+            command, environment=environment | processes.mark(folder, f"{API}{number}"), log=log
+        )
+        identity = processes.settled_identity(pid, command) or ""
+        record = ListeningRecord(
+            pid=pid, identity=identity, host=server.host, port=port, wanted=digest
+        )
+        _require(record, log, _serves, "A further process of Prefect's API")
+        return record
+
+    return Kept(
+        f"{API}{number}", ListeningRecord, start, _serves, lambda record: record.wanted == digest
     )
 
 
@@ -93,23 +139,24 @@ def kept_receiver(wanted: Receiver) -> Kept[ListeningRecord]:
         record = ListeningRecord(
             pid=pid, identity=identity, host=wanted.host, port=port, wanted=digest
         )
-        _require_receiver(record, log)
+        _require(record, log, _answers, "The receiver of webhooks")
         return record
 
     return Kept(RECEIVER, ListeningRecord, start, _answers, lambda record: record.wanted == digest)
 
 
-def _require_receiver(record: ListeningRecord, log: Path) -> None:
-    """Wait until the receiver answers, as long as its process lives and patience lasts."""
-    why = embedded.why_not_ready(
-        lambda: _answers(record), record.pid, patience_seconds=START_SECONDS
-    )
+def _require(
+    record: ListeningRecord, log: Path, ready: Callable[[ListeningRecord], bool], what: str
+) -> None:
+    """Wait until a process answers, as long as it lives and patience lasts."""
+    why = embedded.why_not_ready(lambda: ready(record), record.pid, patience_seconds=START_SECONDS)
     if why is not None:
         processes.stop(record.pid)
-        raise ServerError(
-            f"The receiver of webhooks {why}. Its log is {log}, and ends: "
-            f"{embedded.last_lines(log)}."
-        )
+        raise ServerError(f"{what} {why}. Its log is {log}, and ends: {embedded.last_lines(log)}.")
+
+
+def _serves(record: ListeningRecord) -> bool:
+    return healthy(f"{record.address}/api")
 
 
 def _answers(record: ListeningRecord) -> bool:

@@ -4,6 +4,7 @@ Every step is idempotent: what is as it should be is left alone, what has died o
 something else is started anew.  So giving the command again is also how a service is mended.
 """
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,15 @@ from flows.service.backing import DATABASE, REDIS, Backing, backing_of
 from flows.service.deploying import register
 from flows.service.devices import Device, count_gpus, devices_of
 from flows.service.lost import report_lost, runs_of
-from flows.service.members import RECEIVER, SERVICES, Receiver, kept_receiver, kept_services
+from flows.service.members import (
+    API,
+    RECEIVER,
+    SERVICES,
+    Receiver,
+    kept_api,
+    kept_receiver,
+    kept_services,
+)
 from flows.service.pools import ensure_pools
 from flows.service.recipes import Served, serve_recipes
 from flows.service.rendering import Told
@@ -148,17 +157,25 @@ def _register(plan: Plan, say: Say) -> bool:
 def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     """Start the processes that need the server."""
     workspace = plan.workspace
-    client = Client(record.api_url, ensure_access(workspace).for_client())
+    access = ensure_access(workspace).for_client()
+    apis = [record.api_url]
+    for number in range(2, plan.settings.api_processes + 1):
+        say(f"Starting API process {number} ...")
+        api, how = kept_api(workspace, record, number).ensure(folder(workspace))
+        apis.append(f"{api.address}/api")
+        yield Member(f"api-{number}", how, api.pid, api.address)
     if plan.settings.api_processes > 1:
         yield _ensure(kept_services(workspace, plan.backing), workspace)
-    for worker in workers_on(plan.devices, os.cpu_count() or 1):
+    clients = [Client(url, access) for url in apis]
+    turns = zip(workers_on(plan.devices, os.cpu_count() or 1), itertools.cycle(clients))
+    for worker, client in turns:
         say(f"Starting {worker.name} ...")
         yield _ensure(kept_worker(worker, workspace, client), workspace)
     watching = tuple(each.path for each in plan.recipes if each.recipe.watched)
     if watching:
         say("Starting the receiver of webhooks ...")
         settings = plan.settings
-        wanted = Receiver(workspace, watching, settings.host, settings.webhook_port, client)
+        wanted = Receiver(workspace, watching, settings.host, settings.webhook_port, clients[0])
         listening, how = kept_receiver(wanted).ensure(folder(workspace))
         yield Member(RECEIVER, how, listening.pid, listening.address)
 
@@ -177,7 +194,7 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
     """Stop all members on record that are not wanted; workers and their runs all at once."""
     at = folder(workspace)
     others = sorted(set(_recorded(at)) - wanted)
-    workers = [name for name in others if name != SERVICES]
+    workers = [name for name in others if name != SERVICES and not name.startswith(API)]
     runs = runs_of(at, workers)
     processes.stop_all(processes.marked(at, workers), patience_seconds=STOP_SECONDS)
     report_lost(runs, workspace)
@@ -186,7 +203,7 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
 
 def _recorded(at: Path) -> Iterator[str]:
     """Yield the names of the members that are on record."""
-    for pattern in ("worker-*.json", f"{RECEIVER}.json", f"{SERVICES}.json"):
+    for pattern in ("worker-*.json", f"{RECEIVER}.json", f"{SERVICES}.json", f"{API}*.json"):
         yield from (path.stem for path in at.glob(pattern))
 
 
