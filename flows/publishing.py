@@ -5,7 +5,6 @@ from pathlib import Path
 from flows.evaluate import BASELINE
 from flows.facts import release_facts
 from flows.recipe import PublishSpec, Recipe
-from flows.report import table_line
 from flows.results import Evaluation, RunResult
 from infra.card.facts import ReleaseFacts
 from infra.models.source import ModelSource
@@ -137,24 +136,10 @@ def links(published: Published, publish: PublishSpec) -> str:
         ("auto_gptq", gptq.repo_id, publish.target(None).gptq_place[1], gptq.tag, gptq.commit),
     )
     card = f"{published.endpoint}/{main.repo_id}/blob/{main.commit}/README.md"
-    lines = [
-        f"# {published.repo_id} {published.version}",
-        "",
-        f"[The model card]({card})",
-        "",
-        table_line(("format", "repository", "branch", "tag", "commit")),
-        table_line("---" for _ in range(5)),
-        *(
-            table_line(
-                (
-                    kind,
-                    repo_id,
-                    branch,
-                    f"`{tag}`",
-                    f"[`{commit}`]({published.endpoint}/{repo_id}/tree/{commit})",
-                )
-            )
-            for kind, repo_id, branch, tag, commit in rows
-        ),
-    ]
-    return "\n".join(lines) + "\n"
+    places = (
+        f"- {kind}: [{commit}]({published.endpoint}/{repo_id}/tree/{commit}), tag `{tag}` on the "
+        f"branch `{branch}` of {repo_id}"
+        for kind, repo_id, branch, tag, commit in rows
+    )
+    head = f"# {published.repo_id} {published.version}\n\n[The model card]({card})"
+    return "\n".join([head, "", "Pinned revisions:", "", *places]) + "\n"

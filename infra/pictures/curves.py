@@ -10,7 +10,8 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 FEW, FEW_COLUMNS, COLUMNS = 6, 3, 4  # charts are as wide as a page has room for
-WIDTH, HEIGHT = 190, 140  # of a chart, in pixels
+PAGE = 840  # pixels across, which is what a page has room for
+WIDTH, HEIGHT = 190, 140  # of a chart, in units of the drawing
 MOST_POINTS = 30  # of a curve; the page stays small with 80 blocks, too
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 8, 40, 20  # around the axes of a chart
 _LEGEND = 34
@@ -55,7 +56,7 @@ def draw_curves(curves: Sequence[Curve]) -> bytes:
         for place, curve in enumerate(curves)
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{PAGE}" height="{height * PAGE // width}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" fill="{_INK}">'
         f'<rect width="{width}" height="{height}" fill="white"/>{_legend()}{charts}</svg>'
     ).encode()

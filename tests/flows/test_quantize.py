@@ -73,14 +73,14 @@ def test_runs_and_steps_are_named_for_people(first: tuple[RunResult, Path]) -> N
     steps = [task.name for task in tasks_of(latest_run("small"))]
     blocks = [task.name for task in tasks_of(latest_run("texts: blocks 1 to 2 of 2"))]
 
-    assert {"calibrate texts", "calibrate chats", "verify texts", "verify chats"} <= set(steps)
+    assert {"calibrate texts", "export chats", "verify texts", "verify chats"} <= set(steps)
     assert sorted(blocks) == ["texts: block 1 of 2", "texts: block 2 of 2"]
 
 
 def test_the_page_of_the_run_shows_progress_blocks_and_summary(
     first: tuple[RunResult, Path],
 ) -> None:
-    """A progress artifact a segment, a table of blocks a variant, a summary, and the fidelity."""
+    """A bar a segment, a table of blocks and pictures of losses a variant, and what it came to."""
     assert first
     main = {(found["type"], found["key"]) for found in artifacts_of(latest_run("small"))}
     segment = artifacts_of(latest_run("chats: blocks 1 to 2 of 2"))
@@ -89,6 +89,8 @@ def test_the_page_of_the_run_shows_progress_blocks_and_summary(
     assert main == {
         ("table", "blocks-texts"),
         ("table", "blocks-chats"),
+        ("markdown", "losses-texts"),
+        ("markdown", "losses-chats"),
         ("markdown", "summary-small"),
     }
     assert [(found["type"], found["data"]) for found in segment] == [("progress", 100.0)]

@@ -54,11 +54,14 @@ class Ui:
         self.page.wait_for_text("Run Name")
 
     def submit(self) -> str:
-        """Send the form, and return the id of the run."""
+        """Send the form, and return the id of the run, which its deployment's page shows first."""
         self.page.click("button", "Submit")
-        self.page.click("a, button", "View run", seconds=PATIENCE_SECONDS)
-        self.page.wait("location.pathname.startsWith('/runs/flow-run/')", what="the page of a run")
-        return str(self.page.evaluate("location.pathname.split('/').at(-1)"))
+        self.page.wait(
+            "!location.pathname.endsWith('/run')", seconds=PATIENCE_SECONDS, what="the form's end"
+        )
+        link = "document.querySelector('a[href*=\"/runs/flow-run/\"]')?.href"
+        address = self.page.wait(link, seconds=PATIENCE_SECONDS, what="the run")
+        return str(address).rpartition("/")[2]
 
     def open_run(self, run: str) -> None:
         """Go to the page of a run."""
