@@ -16,6 +16,8 @@ from tests.support.databases import USER, postgres
 from tests.support.pagecommands import Block, blocks_of
 from tests.support.supervised import Supervisor, free_ports
 
+pytestmark = pytest.mark.timeout(2400)  # the page is one fixture, of minutes
+
 BLOCKS = tuple(
     block
     for block in blocks_of((DOCS / "operations.md").read_text(encoding="utf-8"))
