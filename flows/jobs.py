@@ -37,8 +37,12 @@ class Job(Generic[R]):
         return {"plan": self.plan.model_dump(mode="json")}
 
     def here(self) -> R:
-        """Carry it out in this process."""
-        return self.flow(self.plan)
+        """Carry it out in this process; what it gives has been through JSON, as from a worker.
+
+        So it is not the object that Prefect has noted as a flow run's: its older UI shows no task
+        at all of a run where one was given such a thing.
+        """
+        return self.result.validate_json(self.result.dump_json(self.flow(self.plan)))
 
     def outcome(self, store: Store) -> R | None:
         """Return what came of it, if it is on record and nothing of it is lost.

@@ -133,14 +133,16 @@ def test_the_run_graph_is_drawn(ui: Ui, finished: str) -> None:
 
 
 def test_steps_are_named_in_the_words_of_the_pipeline(ui: Ui, finished: str) -> None:
-    """From the model to the release, as its log names them."""
+    """From the model to the release, and no folder of a machine among them."""
     ui.open_run(finished)
-    ui.page.wait_for_text("push v1.0.0 to roundhouse/demo-int4")
+    ui.open_tab("Task Runs")
+    ui.page.wait_for_text("export pile")
     steps = ui.page.text()
     ui.open_tab("Subflow Runs")
     ui.page.wait_for_text("demo: evaluate 16bits, pile, llava")
 
-    assert_shown(steps, ("resolve packaged:demo", "calibrate llava", "export pile", "verify pile"))
+    assert_shown(steps, ("export pile", "verify pile", "push v1.0.0 to roundhouse/demo-int4"))
+    assert "/tmp" not in steps
 
 
 def test_the_table_of_blocks_is_shown(ui: Ui, finished: str) -> None:

@@ -77,6 +77,19 @@ def test_runs_and_steps_are_named_for_people(first: tuple[RunResult, Path]) -> N
     assert sorted(blocks) == ["texts: block 1 of 2", "texts: block 2 of 2"]
 
 
+def test_the_page_can_list_every_step(first: tuple[RunResult, Path]) -> None:
+    """It shows none at all where one was given something of a kind that it does not know."""
+    assert first
+    kinds = {
+        given.input_type
+        for task in tasks_of(latest_run("small"))
+        for several in task.task_inputs.values()
+        for given in several
+    }
+
+    assert kinds <= {"constant", "parameter", "task_run"}
+
+
 def test_the_page_of_the_run_shows_progress_blocks_and_summary(
     first: tuple[RunResult, Path],
 ) -> None:
