@@ -12,6 +12,7 @@ from tasks.answer import NOT_OF_THE_ANSWERS, Shard, answer_benchmarks
 from tasks.evalspecs import AnswersRef, FidelityPlan, FidelityReport
 from tasks.fidelity import compare_predictions
 from tasks.outcomes import outcome_key
+from tasks.worker import require_engine
 
 _MODEL = {"source": {"path", "repo_id", "commit"}}
 _COMPUTE = {"threads", "activation_gib"}
@@ -25,9 +26,11 @@ def answer_shard(plan: Shard) -> tuple[AnswersRef, ...]:
         plan: The model, its questions, and where answers are kept.
 
     Raises:
+        EngineMismatchError: The plan is meant for another version of the engine.
         EvaluationError: The model cannot be asked, or a table cannot be used.
         InfraError: A file cannot be read or written.
     """
+    require_engine(plan.engine)
     return shard_job(plan).done(open_store(plan.place), answer_benchmarks(plan))
 
 
@@ -39,9 +42,11 @@ def compare_models(plan: FidelityPlan) -> dict[str, FidelityReport]:
         plan: The models, and what they are compared on.
 
     Raises:
+        EngineMismatchError: The plan is meant for another version of the engine.
         NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
+    require_engine(plan.engine)
     return comparison_job(plan).done(open_store(plan.place), compare_predictions(plan))
 
 

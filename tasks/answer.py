@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import Field
 
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.evaluation.answerlines import as_lines
@@ -29,6 +30,7 @@ from tasks.progress import AnswerEvent, emit_answers
 from tasks.specs import ComputeSpec, Spec
 from tasks.subjects import OpenSubject, open_subject
 from tasks.versions import version_of
+from tasks.worker import own_engine
 
 NOT_OF_THE_ANSWERS = {
     "names", "source", "rules", "shards", "parallel", "batch_size", "limit", "fidelity_prompts",
@@ -48,6 +50,7 @@ class Shard(Spec):
     compute: ComputeSpec
     number: int  # from 0
     place: Place
+    engine: str = Field(default_factory=own_engine)
 
     @property
     def title(self) -> str:

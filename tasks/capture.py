@@ -25,7 +25,7 @@ from tasks.engine import OpenModel, budget_of, open_source, torch_threads
 from tasks.outcomes import find_outcome, put_outcome
 from tasks.sharing import made_once
 from tasks.specs import CalibrationRef, ComputeSpec, Spec
-from tasks.worker import require_engine
+from tasks.worker import own_engine, require_engine
 
 
 class CapturePlan(Spec):
@@ -40,7 +40,9 @@ class CapturePlan(Spec):
         min_length=1, description="Blocks in front of which states are kept, ascending, from 1."
     )
     place: Place = Field(description="Where work is kept, and found again.")
-    engine: str = Field(default=ENGINE_VERSION, description="Version of the engine that is meant.")
+    engine: str = Field(
+        default_factory=own_engine, description="The engine that is meant, and what it runs on."
+    )
 
     @property
     def title(self) -> str:

@@ -12,6 +12,7 @@ from infra.evaluation.verdict import GateSpec, Verdict
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
 from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkersSpec
+from tasks.worker import own_engine
 
 
 class BenchmarksSpec(Spec):
@@ -184,6 +185,9 @@ class FidelityPlan(Spec):
     asked: BenchmarksSpec | None = Field(default=None, description="How they are put.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
     place: Place = Field(description="Where work is kept, and found again.")
+    engine: str = Field(
+        default_factory=own_engine, description="The engine that is meant, and what it runs on."
+    )
 
 
 class EvaluationPlan(Spec):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
-from quantcore import ENGINE_VERSION
+from tasks.worker import own_engine
 
 Format = Literal["auto_round", "auto_gptq"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -174,7 +174,9 @@ class SegmentPlan(Spec):
         default=None,
         description="Codes of all blocks up to the end: a seam re-tunes those of this run.",
     )
-    engine: str = Field(default=ENGINE_VERSION, description="Version of the engine that is meant.")
+    engine: str = Field(
+        default_factory=own_engine, description="The engine that is meant, and what it runs on."
+    )
 
     @property
     def title(self) -> str:

@@ -31,8 +31,8 @@ def test_another_engine_is_refused_by_name(
     assert run.state is not None
     assert run.state_name == "Failed"
     told = run.state.message or ""
-    assert "has version 2 of the engine" in told
-    assert f"handed out for version {quantcore.ENGINE_VERSION}" in told
+    assert "has version 2 (torch" in told
+    assert f"handed out for version {quantcore.ENGINE_VERSION} (torch" in told
 
 
 def test_a_full_disk_is_told_and_room_mends_it(
