@@ -37,16 +37,32 @@ class RunningService(NamedTuple):
 
     def run(self, *arguments: str, **environment: str) -> Told:
         """Run `roundhouse` on this workspace, with tests importable for its workers."""
-        inherited = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
         ended = subprocess.run(
             [*COMMAND, *arguments, "--workspace", str(self.workspace)],
             cwd=self.workspace.parent,
-            env=inherited | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | environment,
+            env=_environment() | environment,
             capture_output=True,
             text=True,
             check=False,
         )
         return Told(ended.returncode, ended.stdout, ended.stderr)
+
+    @contextlib.contextmanager
+    def running(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run `roundhouse` beside the block, and end it with the block in any case."""
+        process = subprocess.Popen(
+            [*COMMAND, *arguments, "--workspace", str(self.workspace)],
+            cwd=self.workspace.parent,
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
 
     @contextlib.contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:
