@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 from prefect import Flow
 from pydantic import TypeAdapter
 
-from infra.store import Store
+from infra.store import Store, fingerprint
 from tasks.outcomes import find_outcome, put_outcome
 from tasks.specs import Spec
 
@@ -35,6 +35,12 @@ class Job(Generic[R]):
     def parameters(self) -> dict[str, Any]:
         """What a worker is handed."""
         return {"plan": self.plan.model_dump(mode="json")}
+
+    @property
+    def run_key(self) -> str:
+        """Names a run of it: what is done, and the store in which its outcome is looked for."""
+        store: dict[str, Any] = self.plan.model_dump(mode="json", include={"place": {"store"}})
+        return fingerprint({"outcome": self.key, **store})
 
     def here(self) -> R:
         """Carry it out in this process; what it gives has been through JSON, as from a worker.

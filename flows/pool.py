@@ -70,7 +70,7 @@ class Pool(NamedTuple):
 
     async def _submitted(self, job: Job[R], attempt: int) -> tuple[FlowRun, bool]:
         """Return the run of this attempt, and whether its end is still to come."""
-        key = f"{job.key}-{attempt}"
+        key = f"{job.run_key}-{attempt}"
         known = await self.client.read_flow_runs(
             flow_run_filter=FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key]))
         )

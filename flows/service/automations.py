@@ -1,9 +1,13 @@
-"""The automation that finds runs whose machine is gone.
+"""The automations that find runs whose machine is gone.
 
-Every run sends a heartbeat each half minute.  Where three in a row are missing the run is set to
-Crashed: whoever has handed it out hands it out again, and its slot in a limit is free.  A run that
-ends, pauses or is cancelled says so, and is not waited for; a late heartbeat of one that has ended
-does no harm, because the server lets no run leave an end for Crashed.
+Every run sends a heartbeat each half minute.  Where three in a row are missing, or none came at
+all, the run is set to Crashed: whoever has handed it out hands it out again, and its slot in a
+limit is free.  A run that ends, pauses or is cancelled says so, and is not waited for; a late
+heartbeat of one that has ended does no harm, because the server lets no run leave an end for
+Crashed.
+
+Before a run begins it sends nothing: its process is being started, which takes its time where many
+are.  So what a worker has taken and not begun is waited for longer.
 """
 
 from typing import Any
@@ -14,10 +18,13 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.service.heartbeats import PATIENCE
+from flows.service.heartbeats import PATIENCE, STARTING
 
-NAME = "flow run lost"
-_HEARTBEAT = "prefect.flow-run.heartbeat"
+LOST, NEVER_BEGAN = "flow run lost", "flow run never began"
+_ANY = "prefect.flow-run.*"
+_HEARTBEAT, _RUNNING, _PENDING = (
+    f"prefect.flow-run.{name}" for name in ("heartbeat", "Running", "Pending")
+)
 ENDS = (
     "Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended",
     "Held", "Refused", "AlreadyReleased",  # as our own flows call theirs
@@ -26,31 +33,61 @@ ENDS = (
 
 def lost_runs() -> AutomationCore:
     """Return the automation: no heartbeat and no end for 90 seconds, so the run is Crashed."""
-    return AutomationCore(
-        name=NAME,
-        description="A run whose heartbeats have stopped has lost its machine: set it to Crashed.",
-        trigger=EventTrigger(
-            after={_HEARTBEAT},
+    return _crashed_without(
+        LOST,
+        "A run whose heartbeats have stopped has lost its machine: set it to Crashed.",
+        f"No heartbeat for {PATIENCE.total_seconds():.0f} s: its machine is gone.",
+        EventTrigger(
+            after={_HEARTBEAT, _RUNNING},  # a machine may be lost before the first heartbeat
             expect={_HEARTBEAT, *(f"prefect.flow-run.{name}" for name in ENDS)},
-            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
             within=PATIENCE,
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED,
-                message=f"No heartbeat for {PATIENCE.total_seconds():.0f} s: its machine is gone.",
-            )
-        ],
+    )
+
+
+def stranded_runs() -> AutomationCore:
+    """Return the automation: taken by a worker, and not begun in ten minutes, so it is Crashed."""
+    return _crashed_without(
+        NEVER_BEGAN,
+        "A run that a worker has taken and not begun has lost its machine: set it to Crashed.",
+        f"Taken by a worker, and not begun in {STARTING.total_seconds():.0f} s: its machine is "
+        "gone.",
+        EventTrigger(
+            after={_PENDING},
+            expect={_ANY},
+            match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=STARTING,
+        ),
     )
 
 
 def ensure_automations(client: SyncPrefectClient) -> None:
-    """Create the automation, or make it what it should be; a person's pause of it is kept."""
-    wanted = lost_runs()
-    existing = client.read_automations_by_name(NAME)
+    """Create both, or make them what they should be; a person's pause of one is kept."""
+    for wanted in (lost_runs(), stranded_runs()):
+        _ensure(client, wanted)
+
+
+def _crashed_without(
+    name: str, description: str, message: str, trigger: EventTrigger
+) -> AutomationCore:
+    """Return what sets a run to Crashed where nothing is heard of it."""
+    return AutomationCore(
+        name=name,
+        description=description,
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+def _ensure(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+    existing = client.read_automations_by_name(wanted.name)
     for known in existing[1:]:
         client.delete_automation(known.id)
     if not existing:

@@ -2,7 +2,7 @@
 
 from flows.approval import HELD, REFUSED
 from flows.release import ALREADY
-from flows.service.automations import ENDS, lost_runs
+from flows.service.automations import ENDS, lost_runs, stranded_runs
 from flows.service.heartbeats import HEARTBEAT_SECONDS, PATIENCE
 
 
@@ -17,7 +17,22 @@ def test_every_way_to_end_is_heard() -> None:
 
     assert {HELD, REFUSED, ALREADY} < set(ENDS)
     assert told.expect == {f"prefect.flow-run.{name}" for name in ("heartbeat", *ENDS)}
-    assert told.after == {"prefect.flow-run.heartbeat"}
+
+
+def test_a_run_that_begins_and_is_never_heard_of_is_lost() -> None:
+    """Its machine may be gone before the first heartbeat: it is waited for from its beginning."""
+    told = lost_runs().trigger
+
+    assert told.after == {"prefect.flow-run.heartbeat", "prefect.flow-run.Running"}
+
+
+def test_a_run_that_was_taken_and_never_begins_is_lost() -> None:
+    """It sends no heartbeats yet; whatever is heard of it will do."""
+    told = stranded_runs().trigger
+
+    assert told.after == {"prefect.flow-run.Pending"}
+    assert told.expect == {"prefect.flow-run.*"}
+    assert told.within > PATIENCE
 
 
 def test_only_a_run_itself_is_looked_at_each_on_its_own() -> None:
