@@ -36,11 +36,11 @@ def seen(cluster: Cluster, undisturbed: Outcome) -> Iterator[list[list[FlowRun]]
         while not (stopped and all(run.state and run.state.is_final() for run in looks[-1])):
             assert time.monotonic() < deadline, looks[-1]
             now = dt.datetime.now(dt.UTC)
-            if not stopped and now > anchor + EVERY + dt.timedelta(seconds=1):
-                client.delete_deployment_schedule(deployment.id, made.id)
-                stopped = True
             runs = client.read_flow_runs(deployment_filter=chosen)
             looks.append([run for run in runs if run.expected_start_time < now])
+            if not stopped and len(looks[-1]) > 1:
+                client.delete_deployment_schedule(deployment.id, made.id)
+                stopped = True
             time.sleep(0.2)
         yield looks
 

@@ -42,7 +42,7 @@ SERVING = (sys.executable, "-m", "flows.service.serving")
 RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of the process that carries out a run
 QUICKER = {  # than the defaults, which are made for hours of work
     "PREFECT_WORKER_QUERY_SECONDS": "1",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
 }
 
 
