@@ -5,10 +5,9 @@ Nothing is measured here and nothing is rounded.  The card formats these facts a
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-
-import torch
 
 from flows.evaluation_facts import evaluation_facts, fidelity_facts
 from flows.portable import local_files, model_name, portable_recipe
@@ -34,9 +33,9 @@ from infra.checkpoints.sidefiles import PROVENANCE
 from infra.files import explaining
 from infra.models.finding import weight_bytes as source_weight_bytes
 from infra.models.source import ModelSource, read_config
-from tasks.engine import place_of
+from tasks.engine import hardware, place_of
 from tasks.generations import Generations
-from tasks.specs import CalibrationRef, ComputeSpec, Format, QuantizationSpec
+from tasks.specs import BlockRecord, CalibrationRef, ComputeSpec, Format, QuantizationSpec
 
 PACKAGES = (
     "torch", "transformers", "tokenizers", "safetensors", "datasets", "torchvision", "pillow",
@@ -80,7 +79,7 @@ def release_facts(
         calibration=sets,
         blocks=tuple(BlockFacts(**each.model_dump(include=_OF_A_BLOCK)) for each in chosen.blocks),
         generations=None if generations is None else generations.facts,
-        environment=environment(recipe.compute),
+        environment=environment(recipe.compute, chosen.blocks),
         held_out=held_out,
         recipe=portable_recipe(recipe, result.source.commit, {e.name: e.revision for e in drawn}),
         local_files=local_files(recipe),
@@ -113,19 +112,20 @@ def promoted_facts(
     return ReleaseFacts.model_validate(dict(facts) | told)
 
 
-def environment(compute: ComputeSpec) -> dict[str, str]:
-    """Return the versions of what computes here, and the kind of machine."""
-    place = place_of(compute)
-    device = {"device": f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}"}
-    if place.device.type == "cuda":
-        name, cuda = torch.cuda.get_device_name(place.device), torch.version.cuda
-        device = {"device": name, "cuda": str(cuda)}
+def environment(compute: ComputeSpec, blocks: Sequence[BlockRecord] = ()) -> dict[str, str]:
+    """Return the versions of what computes, and the kind of machine: that of the workers, if any.
+
+    Args:
+        compute: Where it was to run.
+        blocks: What tells where it did.
+    """
+    told = [each.made_on for each in blocks if each.made_on] or [hardware(place_of(compute))]
+    kinds = {name: sorted({one[name] for one in told if name in one}) for name in told[0]}
     return {
         "roundhouse": metadata.version("roundhouse"),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
-        **device,
-        "precision": str(place.dtype).removeprefix("torch."),
+        **{name: " and ".join(found) for name, found in kinds.items()},
     }
 
 

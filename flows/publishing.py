@@ -86,7 +86,7 @@ def sample_answers(
             candidate=Subject(name=name, source=ModelSource(path=examined, digest=digest)),
             tables=evaluation.tables,
             asked=recipe.benchmarks,
-            compute=recipe.compute,
+            compute=recipe.own_compute,
             place=place,
         )
     )

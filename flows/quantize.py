@@ -153,7 +153,7 @@ def _make_variant(
     place: Place,
 ) -> VariantResult:
     """Write one variant, and prove what was written."""
-    how, compute = recipe.quantization, recipe.compute
+    how, compute = recipe.quantization, recipe.own_compute
     report.publish_blocks(variant.name, records)
 
     say(f"{variant.name}: exporting to {variant.export.output_dir}")

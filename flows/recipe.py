@@ -238,6 +238,13 @@ class Recipe(Spec):
         return Place.of(workspace, self.store)
 
     @property
+    def own_compute(self) -> ComputeSpec:
+        """Where the process of the run itself computes: a pool's GPUs are for its workers."""
+        if self.workers.pool is None:
+            return self.compute
+        return self.compute.model_copy(update={"device": "auto"})
+
+    @property
     def target(self) -> str:
         """Where its outcome goes: a repository, or a folder.  One run at a time goes there."""
         if self.publish is not None:

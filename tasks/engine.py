@@ -5,6 +5,7 @@ memory is the front, or one block, or the head, and the activations.
 """
 
 import json
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,6 +121,16 @@ def place_of(compute: ComputeSpec) -> Place:
     if dtype == "auto":
         dtype = "bfloat16" if device == "cuda" else "float32"
     return Place(torch.device(device), DTYPES[dtype])
+
+
+def hardware(place: Place) -> dict[str, str]:
+    """Return what computes at a place, in words: ``device``, ``precision``, on a GPU ``cuda``."""
+    precision = {"precision": str(place.dtype).removeprefix("torch.")}
+    if place.device.type == "cuda":
+        name, cuda = torch.cuda.get_device_name(place.device), str(torch.version.cuda)
+        return {"device": name, "cuda": cuda, **precision}
+    cpu = f"{platform.machine()} CPU, {torch.backends.cpu.get_cpu_capability()}"
+    return {"device": cpu, **precision}
 
 
 @contextmanager

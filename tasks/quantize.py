@@ -33,7 +33,7 @@ from quantcore.learning import learn_block
 from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
 from tasks.codes import read_codes, read_story, write_codes
-from tasks.engine import OpenModel, budget_of, grid_of, open_source, torch_threads
+from tasks.engine import OpenModel, budget_of, grid_of, hardware, open_source, torch_threads
 from tasks.pair import Pair, start_pair
 from tasks.progress import ProgressEvent, emit
 from tasks.sharing import made_once
@@ -200,6 +200,7 @@ def _make(segment: Segment, block: int) -> BlockRecord:
         seconds=time.perf_counter() - started,
         peak_bytes=peak_bytes(segment.model.place.device),
         reused=False,
+        made_on=hardware(segment.model.place),
     )
 
 

@@ -152,6 +152,9 @@ class BlockRecord(Spec):
     seconds: float = Field(ge=0, description="Wall-clock seconds when it was computed.")
     peak_bytes: int = Field(ge=0, description="Peak memory of the process or GPU, in bytes.")
     reused: bool = Field(description="It was in the store already, and was not computed again.")
+    made_on: dict[str, str] | None = Field(
+        default=None, description="The device and the precision that it was computed with."
+    )
 
 
 class SegmentPlan(Spec):

@@ -321,3 +321,13 @@ def test_a_source_that_is_a_folder_is_called_by_its_name(
 
     assert facts.source.name == tiny_model.name
     assert str(tiny_model.parent) not in as_json(facts).decode()
+
+
+def test_the_machine_is_that_of_the_workers() -> None:
+    """Whoever handed the work out may have no GPU: what is told is what the blocks ran on."""
+    gpu = {"device": "NVIDIA H200", "cuda": "13.0", "precision": "bfloat16"}
+    blocks = [BLOCK.model_copy(update={"block": n, "made_on": gpu}) for n in range(2)]
+
+    told = environment(ComputeSpec(device="cuda"), blocks)
+
+    assert {name: told[name] for name in gpu} == gpu

@@ -238,3 +238,14 @@ def test_what_cannot_be_a_revision_is_refused_at_the_door(revision: str) -> None
     """By the form already: a pattern is part of the schema that the server holds it to."""
     with pytest.raises(RecipeError, match=r"model\.revision"):
         recipefile.check(document_of(model={"source": "m", "revision": revision}), "here")
+
+
+def test_a_pool_leaves_its_gpus_to_its_workers() -> None:
+    """The process that hands work out sees none of them, and computes with what it has."""
+    told = {"compute": {"device": "cuda"}}
+    alone = Recipe.model_validate(document_of(**told))
+    handing_out = Recipe.model_validate(document_of(workers={"pool": "gpu"}, **told))
+
+    assert alone.own_compute.device == "cuda"
+    assert handing_out.own_compute.device == "auto"
+    assert handing_out.compute.device == "cuda"
