@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flows import verdict_report
 from flows.answering import comparison_job, shard_job
+from flows.jobs import result_of
 from flows.pool import on_workers
 from flows.recipe import ModelSpec
 from flows.results import Evaluation, ModelAnswers, VariantEvaluation
@@ -99,10 +100,7 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
     at_once = 1 if plan.asked is None else plan.asked.parallel
     runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=at_once)
     flow_of = evaluate_models.with_options(task_runner=runner)  # type: ignore[arg-type] # invariant
-    (made,) = flow_of(plan)
-    # A copy: Prefect notes of each object which run gave it, and its older UI shows no task at all
-    # of a run where one was given something of a flow run.
-    return made.model_copy()
+    return result_of(flow_of(plan, return_state=True))
 
 
 @flow(name="evaluate", flow_run_name="{request.name}", persist_result=False)
@@ -142,11 +140,8 @@ def _subject(name: str, model: ModelSpec, place: Place) -> Subject:
 
 
 @flow(name="evaluate-models", flow_run_name="{plan.title}", persist_result=False)
-def evaluate_models(plan: EvaluationPlan) -> tuple[Evaluation]:
+def evaluate_models(plan: EvaluationPlan) -> Evaluation:
     """Let all models answer, count, compare with the 16-bit model, and judge.
-
-    Returns:
-        One evaluation, in a tuple: what is further in than that Prefect does not note.
 
     Raises:
         EvaluationError: A benchmark, a model or its answers cannot be used.
@@ -163,7 +158,7 @@ def evaluate_models(plan: EvaluationPlan) -> tuple[Evaluation]:
         variants=variants,
     )
     verdict_report.publish(plan, evaluation)
-    return (evaluation,)
+    return evaluation
 
 
 def _examined(plan: EvaluationPlan, asked: BenchmarksSpec) -> tuple[ModelAnswers, ...]:

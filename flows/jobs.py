@@ -1,9 +1,10 @@
 """A piece of heavy work, and how whoever hands it out knows what came of it."""
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from prefect import Flow
+from prefect.client.schemas.objects import State
 from pydantic import TypeAdapter
 
 from infra.store import Store, fingerprint
@@ -43,12 +44,9 @@ class Job(Generic[R]):
         return fingerprint({"outcome": self.key, **store})
 
     def here(self) -> R:
-        """Carry it out in this process; what it gives has been through JSON, as from a worker.
-
-        So it is not the object that Prefect has noted as a flow run's: its older UI shows no task
-        at all of a run where one was given such a thing.
-        """
-        return self.result.validate_json(self.result.dump_json(self.flow(self.plan)))
+        """Carry it out in this process."""
+        # of a flow with any parameters, the type checker believes that it takes this one, too
+        return result_of(cast("State[R]", self.flow(self.plan, return_state=True)))
 
     def outcome(self, store: Store) -> R | None:
         """Return what came of it, if it is on record and nothing of it is lost.
@@ -67,3 +65,13 @@ class Job(Generic[R]):
         """
         put_outcome(store, self.key, self.result.dump_python(made, mode="json"))
         return made
+
+
+def result_of(state: State[R]) -> R:
+    """Return what a flow run inside of another one gave, or raise what it failed of.
+
+    Called without ``return_state``, a flow's result is noted as that run's, by its address in
+    memory, and so is whatever comes to lie there later.  The UI shows no step at all of a run where
+    one was given such a thing.
+    """
+    return state.result()

@@ -132,7 +132,9 @@ def test_the_run_graph_is_drawn(ui: Ui, finished: str) -> None:
     assert drawn >= MANY_PIXELS
 
 
-def test_steps_are_named_in_the_words_of_the_pipeline(ui: Ui, finished: str) -> None:
+def test_steps_are_named_in_the_words_of_the_pipeline(
+    ui: Ui, service: Service, finished: str
+) -> None:
     """From the model to the release, and no folder of a machine among them."""
     ui.open_run(finished)
     ui.open_tab("Task Runs")
@@ -142,7 +144,7 @@ def test_steps_are_named_in_the_words_of_the_pipeline(ui: Ui, finished: str) -> 
     ui.page.wait_for_text("demo: evaluate 16bits, pile, llava")
 
     assert_shown(steps, ("export pile", "verify pile", "push v1.0.0 to roundhouse/demo-int4"))
-    assert "/tmp" not in steps
+    assert str(service.workspace) not in steps
 
 
 def test_the_table_of_blocks_is_shown(ui: Ui, finished: str) -> None:
