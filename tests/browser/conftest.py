@@ -31,7 +31,7 @@ SMALL = (
     "compute.threads=1",
     "evaluation.text.nsamples=8",
     "evaluation.text.seqlen=64",
-    "benchmarks.fidelity_prompts=16",
+    "benchmarks.fidelity_prompts=0",
     "gate.hold_minutes=10",
 )
 """The demo, with so few questions of one benchmark that the gate is not sure: a person decides."""
