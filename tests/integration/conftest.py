@@ -32,7 +32,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "quantization": {"iters": 30, "batch_size": 8, "segments": 3},
         "export": {"output_dir": str(folder / "checkpoints")},
         "compute": {"threads": 1},
-        "workers": {"pool": "gpu"},
+        "workers": {"pool": "gpu", "resubmits": 6},
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from tests.support import table
 from tests.support.campaign import Campaign, Outcome, plan
 from tests.support.cluster import Cluster
 
-pytestmark = pytest.mark.timeout(1500)  # a campaign is one fixture
+pytestmark = pytest.mark.timeout(2400)  # a campaign is one fixture
 SEED = int(os.environ.get("ROUNDHOUSE_KILL_SEED", "5"))
 KINDS = Counter({
     "run on a GPU worker": 3,
