@@ -162,7 +162,7 @@ def test_the_table_of_blocks_is_shown(ui: Ui, finished: str) -> None:
 def test_losses_are_shown_as_pictures(ui: Ui, finished: str) -> None:
     """The error by block, and the curves; both are inside the page."""
     page = ui.artifact(finished, "losses-pile")
-    ui.photograph("losses", height=1150)
+    ui.photograph("losses", height=1260)
 
     assert page.pictures == 2
     assert_shown(page.text, ("pile: error by block", "Loss curves"))
