@@ -96,7 +96,7 @@ def test_a_run_ends_with_both_formats_under_pinned_revisions(
 def test_the_page_of_the_run_links_to_what_was_published(
     published: RunResult, hub: LocalHub
 ) -> None:
-    """Steps in words, and a table with the pinned commits as links."""
+    """Steps in words, and the pinned commits as links."""
     told = published.published
     assert told is not None
     page = latest_run("small")
