@@ -31,6 +31,7 @@ FLUSH_SECONDS = 10.0
 CLIENT_DEFAULTS = {
     "flows.heartbeat_frequency": 30,  # a run whose host is lost is found by its silence
     "client.max_retries": 8,  # each after twice as long: a server may be away for minutes
+    "client.retry_extra_codes": "500",  # what it answers while its database is away
     "server.ephemeral.enabled": False,  # a lost address is an error, never a private database
     "server.analytics_enabled": False,
     "results.default_serializer": "json",  # reading results must not execute them

@@ -29,6 +29,7 @@ RETRIES = 8  # of a request, each after twice as long: a server may be away for 
 CLIENT_ENVIRONMENT = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     "PREFECT_CLIENT_MAX_RETRIES": str(RETRIES),
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",  # what a server answers while its database is away
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",  # a lost address is an error, not a database
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",  # reading results must not execute them
