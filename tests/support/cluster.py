@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.settings import temporary_settings
 
+from flows.server import CLIENT_DEFAULTS
 from flows.server_process import base_environment, healthy
 from flows.service.access import CLIENT_AUTH, ensure_access
 from flows.service.automations import ensure_automations
@@ -109,6 +110,7 @@ class Cluster(NamedTuple):
     def spoken_to(self) -> Iterator[SyncPrefectClient]:
         """Point Prefect's client in this process at the service."""
         chosen = {
+            **CLIENT_DEFAULTS,
             "api.url": self.api_url,
             "api.auth_string": self.client["PREFECT_API_AUTH_STRING"],
         }
