@@ -52,10 +52,13 @@ def compare_predictions(plan: FidelityPlan) -> dict[str, FidelityReport]:
         NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
+    asks_nothing = plan.asked is None or not plan.tables
+    if not plan.candidates or (plan.text is None and asks_nothing):
+        return {}
     plan, store = _present(plan), open_store(plan.place)
     text = () if plan.text is None else text_readings(store, plan.text)
     prompts = _prompts(plan, store)
-    if not (text or prompts) or not plan.candidates:
+    if not (text or prompts):
         return {}
     with torch_threads(plan.compute.threads), tempfile.TemporaryDirectory() as scratch:
         source = open_source(plan.baseline.source, plan.compute)
