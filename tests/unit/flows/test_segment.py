@@ -50,7 +50,7 @@ def a_plan(**changes: Any) -> SegmentPlan:
         "first_block": 2,
         "end_block": 4,
         "blocks": 6,
-        "place": place_at(Path("/work/one")),
+        "place": place_at(Path("/srv/one")),
     }
     return SegmentPlan(**asked | changes)
 
@@ -68,7 +68,7 @@ def a_seam(**changes: Any) -> SegmentPlan:
         {"calibration": CalibrationRef(name="x", ref=ref("b", "elsewhere"), report={"a": 1})},
         {"quantization": QuantizationSpec(iters=10, segments=2, seam=0)},
         {"compute": ComputeSpec(threads=1, activation_gib=1)},
-        {"place": place_at(Path("/work/two"))},
+        {"place": place_at(Path("/srv/two"))},
         {"start": ref("d")},
     ],
     ids=lambda change: next(iter(change)),
