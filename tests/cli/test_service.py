@@ -104,7 +104,7 @@ def test_twice_is_the_same_as_once_and_a_pause_is_kept(service: RunningService) 
         key: before[key] for key in ("deployments", "pools")
     }
     assert {name for _, name in after["automations"]} == {name for _, name in before["automations"]}
-    assert len(after["automations"]) == 2
+    assert len(after["automations"]) == 3
     assert (schedule.schedule.cron, schedule.active) == ("0 3 * * 6", False)
 
 
