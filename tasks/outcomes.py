@@ -36,7 +36,7 @@ def find_outcome(store: Store, key: str) -> Json:
         StoreError: The store cannot be read.
     """
     known = store.find(key)
-    if known is None or not all(_intact(store, ref) for ref in _named(known)):
+    if known is None or not all(intact(store, ref) for ref in _named(known)):
         return None
     outcome: Json = known["outcome"]
     return outcome
@@ -50,7 +50,7 @@ def put_outcome(store: Store, key: str, outcome: Json) -> None:
     """
     told = {"outcome": outcome}
     on_record = store.record(key, told)
-    if on_record != told and not all(_intact(store, ref) for ref in _named(on_record)):
+    if on_record != told and not all(intact(store, ref) for ref in _named(on_record)):
         store.replace(key, told)
 
 
@@ -67,7 +67,8 @@ def _named(told: Any) -> Iterator[ArtifactRef]:
             yield from _named(inner)
 
 
-def _intact(store: Store, ref: ArtifactRef) -> bool:
+def intact(store: Store, ref: ArtifactRef) -> bool:
+    """Tell whether the store holds an object, bit for bit."""
     try:
         store.open(ref)
     except (MissingArtifactError, CorruptArtifactError):

@@ -21,11 +21,10 @@ import torch
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.files import Json
 from infra.models.finding import present
 from infra.scratch import scratch_folder
-from infra.store import ArtifactRef, Store, fingerprint, open_store
+from infra.store import Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.block import QuantizedBlock, advance, nearest_block
 from quantcore.grid import IntGrid
@@ -34,6 +33,7 @@ from quantcore.metrics import sqnr_db
 from quantcore.signround import SignRound
 from tasks.codes import read_codes, read_story, write_codes
 from tasks.engine import OpenModel, budget_of, grid_of, hardware, open_source, torch_threads
+from tasks.outcomes import intact
 from tasks.pair import Pair, start_pair
 from tasks.progress import ProgressEvent, emit
 from tasks.sharing import made_once
@@ -124,7 +124,7 @@ def _finished(store: Store, key: str) -> BlockRecord | None:
     if known is None:
         return None
     record = BlockRecord.model_validate({**known, "reused": True})
-    return record if _intact(store, record.ref) else None
+    return record if intact(store, record.ref) else None
 
 
 def _record(store: Store, key: str, made: BlockRecord) -> BlockRecord:
@@ -135,16 +135,7 @@ def _record(store: Store, key: str, made: BlockRecord) -> BlockRecord:
     """
     on_record = store.record(key, made.model_dump(mode="json"))
     first = BlockRecord.model_validate({**on_record, "reused": False})
-    return first if first.ref == made.ref or _intact(store, first.ref) else made
-
-
-def _intact(store: Store, ref: ArtifactRef) -> bool:
-    """Tell whether the store holds an object, bit for bit."""
-    try:
-        store.open(ref)
-    except (MissingArtifactError, CorruptArtifactError):
-        return False
-    return True
+    return first if first.ref == made.ref or intact(store, first.ref) else made
 
 
 def _fingerprint(segment: Segment, block: int) -> str:
