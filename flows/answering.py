@@ -12,7 +12,7 @@ from tasks.answer import NOT_OF_THE_ANSWERS, Shard, answer_benchmarks
 from tasks.evalspecs import AnswersRef, FidelityPlan, FidelityReport
 from tasks.fidelity import compare_predictions
 from tasks.outcomes import outcome_key
-from tasks.worker import require_engine
+from tasks.worker import taken
 
 _MODEL = {"source": {"path", "repo_id", "commit"}}
 _COMPUTE = {"threads", "activation_gib"}
@@ -30,7 +30,7 @@ def answer_shard(plan: Shard) -> tuple[AnswersRef, ...]:
         EvaluationError: The model cannot be asked, or a table cannot be used.
         InfraError: A file cannot be read or written.
     """
-    require_engine(plan.engine)
+    plan = taken(plan)
     return shard_job(plan).done(open_store(plan.place), answer_benchmarks(plan))
 
 
@@ -46,7 +46,7 @@ def compare_models(plan: FidelityPlan) -> dict[str, FidelityReport]:
         NonFinitePredictionsError: A model's predictions are not numbers.
         InfraError: A model or its answers cannot be read.
     """
-    require_engine(plan.engine)
+    plan = taken(plan)
     return comparison_job(plan).done(open_store(plan.place), compare_predictions(plan))
 
 
@@ -59,7 +59,13 @@ def shard_job(plan: Shard) -> Job[tuple[AnswersRef, ...]]:
         "compute": _COMPUTE,
     }
     key = outcome_key("answers", plan, without)
-    return Job(answer_shard, plan, plan.title, key, TypeAdapter(tuple[AnswersRef, ...]))
+    result = TypeAdapter(tuple[AnswersRef, ...])
+    return Job(answer_shard, plan, plan.title, key, result, _found)
+
+
+def _found(answers: tuple[AnswersRef, ...]) -> tuple[AnswersRef, ...]:
+    """Return answers as a run has them that asked nothing."""
+    return tuple(each.found() for each in answers)
 
 
 def comparison_job(plan: FidelityPlan) -> Job[dict[str, FidelityReport]]:
@@ -73,4 +79,5 @@ def comparison_job(plan: FidelityPlan) -> Job[dict[str, FidelityReport]]:
     }
     key = outcome_key("comparison", plan, without)
     result = TypeAdapter(dict[str, FidelityReport])
-    return Job(compare_models, plan, "compare predictions with the 16-bit model's", key, result)
+    title = "compare predictions with the 16-bit model's"
+    return Job(compare_models, plan, title, key, result, again=lambda reports: reports)

@@ -14,6 +14,7 @@ from tasks import capture
 from tasks.capture import CapturedStart, CapturePlan
 from tasks.outcomes import outcome_key
 from tasks.telling import ProgressBar, artifact_key
+from tasks.worker import taken
 
 Captured = tuple[CapturedStart, ...]
 
@@ -33,6 +34,7 @@ def capture_starts(plan: CapturePlan) -> Captured:
         InfraError: A file cannot be read or written.
         QuantcoreError: The states cannot be kept.
     """
+    plan = taken(plan)
     bar = ProgressBar(
         artifact_key("starts", plan.variant), f"{plan.title}: share of places that are done"
     )
@@ -57,4 +59,9 @@ def capture_job(plan: CapturePlan) -> Job[Captured]:
         "compute": {"threads", "activation_gib"},
     }
     key = outcome_key("capture", plan, without)
-    return Job(capture_starts, plan, plan.title, key, TypeAdapter(Captured))
+    return Job(capture_starts, plan, plan.title, key, TypeAdapter(Captured), _found)
+
+
+def _found(starts: Captured) -> Captured:
+    """Return starts as a run has them that captured none."""
+    return tuple(start.model_copy(update={"reused": True}) for start in starts)

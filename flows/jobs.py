@@ -1,5 +1,6 @@
 """A piece of heavy work, and how whoever hands it out knows what came of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -24,6 +25,7 @@ class Job(Generic[R]):
         title: What it is called where people read it.
         key: Of its outcome in the store: what decides it, and nothing else.
         result: How an outcome is read back.
+        again: Makes of an outcome what a run says of it that only found it.
     """
 
     flow: Flow[..., R]
@@ -31,6 +33,7 @@ class Job(Generic[R]):
     title: str
     key: str
     result: TypeAdapter[R]
+    again: Callable[[R], R]
 
     @property
     def parameters(self) -> dict[str, Any]:

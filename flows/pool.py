@@ -41,7 +41,7 @@ class Pool(NamedTuple):
     store: Store
 
     async def do(self, job: Job[R]) -> R:
-        """Return what comes of ``job``, from the store where it is known.
+        """Return what comes of ``job``, from the store where it is known, and told as such then.
 
         Raises:
             WorkFailedError: It failed; it would again.
@@ -49,14 +49,15 @@ class Pool(NamedTuple):
             NoDeploymentError: The server does not know this kind of work.
             StoreError: The store cannot be read.
         """
-        lost, attempt, empty = 0, 0, 0
+        lost, attempt, empty, made = 0, 0, 0, False
         while True:
             found = await asyncio.to_thread(job.outcome, self.store)
             if found is not None:
-                return found
+                return found if made else job.again(found)
             run, is_news = await self._submitted(job, attempt)
             attempt += 1
             state = await self._end_of(job, run)
+            made |= is_news
             if not is_news:
                 continue  # over before we came; whatever it left was not there
             if state.is_completed():

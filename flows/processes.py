@@ -25,7 +25,9 @@ def start_detached(
 ) -> int:
     """Start ``command`` in a session of its own, and return its process number.
 
-    Ctrl-C in our terminal does not reach it, and its output goes to ``log``.
+    Ctrl-C in our terminal does not reach it, and its output goes to ``log``.  A shell in which we
+    were started with ``&`` may have had us ignore SIGINT; Prefect's worker ends itself by it, so
+    that is not handed on.
     """
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
     return os.posix_spawn(
@@ -38,6 +40,7 @@ def start_detached(
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
         setsid=True,
+        setsigdef=[signal.SIGINT],
     )
 
 

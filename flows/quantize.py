@@ -23,6 +23,7 @@ from flows.segment import Records, cut
 from flows.segments import Asked, Cut, quantize_variants
 from infra.models.source import ModelSource
 from infra.store import Place, open_store
+from infra.store.lease import Lease
 from tasks.calibrate import collect_samples
 from tasks.evalspecs import EvaluationPlan, Subject
 from tasks.export import export_checkpoint
@@ -51,6 +52,7 @@ def quantize_model(
 
     Raises:
         VerificationError: An export is not what was computed.
+        LeaseLostError: Another process took this run for dead, and goes on with it.
         InfraError: The model, the data, the Hub or the disk refuses.
         QuantcoreError: The weights or the grid refuse.
     """
@@ -62,12 +64,12 @@ def quantize_model(
         open_store(place),
         f"the run of {recipe.model.source} for {recipe.target}",
         done=lambda: None,  # another run that ends leaves this one little to do, and that is done
-        make=lambda: _carried_out(recipe, source, place, approve_hold=approve_hold),
+        make=lambda lease: _carried_out(recipe, source, lease, place, approve_hold=approve_hold),
     )
 
 
 def _carried_out(
-    recipe: Recipe, source: ModelSource, place: Place, *, approve_hold: bool
+    recipe: Recipe, source: ModelSource, lease: Lease, place: Place, *, approve_hold: bool
 ) -> RunResult | State[RunResult]:
     """Do all of it, while no other run of this model has the same target."""
     wanted = tuple(report.request(recipe, variant) for variant in recipe.variants)
@@ -80,6 +82,7 @@ def _carried_out(
     settled = approval.settle(result, recipe.gate, approve_hold=approve_hold)
     if recipe.publish is None or not isinstance(settled, RunResult):
         return settled
+    lease.confirm()  # who was believed dead must not publish beside its successor
     published = publish_chosen(recipe, settled, material.text, place)
     return settled.model_copy(update={"published": published})
 

@@ -20,6 +20,7 @@ from tasks import bars, progress, quantize
 from tasks.moving import Moving
 from tasks.outcomes import outcome_key
 from tasks.specs import BlockRecord, SegmentPlan
+from tasks.worker import taken
 
 Records = tuple[BlockRecord, ...]
 
@@ -39,6 +40,7 @@ def quantize_segment(plan: SegmentPlan) -> Records:
         QuantcoreError: The weights or a block are broken, or there is no room for activations.
         InfraError: A file cannot be read, or the store cannot be written.
     """
+    plan = taken(plan)
     with quantize.open_segment(plan) as segment, bars.blocks_moving(plan) as bar:
         records = tuple(
             _one_block(plan, segment, block, bar)
@@ -59,7 +61,12 @@ def segment_job(plan: SegmentPlan) -> Job[Records]:
         "found": {"__all__": {"uri"}},
     }
     key = outcome_key("segment", plan, without)
-    return Job(quantize_segment, plan, plan.title, key, TypeAdapter(Records))
+    return Job(quantize_segment, plan, plan.title, key, TypeAdapter(Records), _found)
+
+
+def _found(records: Records) -> Records:
+    """Return records as a run has them that computed none of these blocks."""
+    return tuple(record.model_copy(update={"reused": True}) for record in records)
 
 
 def cut(blocks: int, segments: int) -> tuple[range, ...]:

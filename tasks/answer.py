@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import Field
 
 from infra.errors import CorruptArtifactError, MissingArtifactError
 from infra.evaluation.answerlines import as_lines
@@ -20,17 +19,16 @@ from infra.evaluation.predictions import Progress, answer_all, answer_keys, open
 from infra.evaluation.shards import in_shard
 from infra.files import Json
 from infra.models.finding import present
-from infra.store import Place, Store, fingerprint, open_store
+from infra.store import Store, fingerprint, open_store
 from tasks.asking import generation, open_table, requests
 from tasks.bars import answers_moving
 from tasks.engine import place_of, torch_threads
 from tasks.evalspecs import AnswersRef, BenchmarksSpec, Subject, TableRef
 from tasks.policies import LOCK_BACKOFF, somebody_else_answers
 from tasks.progress import AnswerEvent, emit_answers
-from tasks.specs import ComputeSpec, Spec
+from tasks.specs import ComputeSpec, WorkPlan
 from tasks.subjects import OpenSubject, open_subject
 from tasks.versions import version_of
-from tasks.worker import own_engine
 
 NOT_OF_THE_ANSWERS = {
     "names", "source", "rules", "shards", "parallel", "batch_size", "limit", "fidelity_prompts",
@@ -41,7 +39,7 @@ RUNS_ON = ("torch", "transformers")
 """Packages whose versions may move an answer; vLLM's own moves those that it gives."""
 
 
-class Shard(Spec):
+class Shard(WorkPlan):
     """What one task answers: a model, and its part of every benchmark."""
 
     subject: Subject
@@ -49,8 +47,6 @@ class Shard(Spec):
     asked: BenchmarksSpec
     compute: ComputeSpec
     number: int  # from 0
-    place: Place
-    engine: str = Field(default_factory=own_engine)
 
     @property
     def title(self) -> str:
@@ -104,8 +100,7 @@ class _Worker:
             self.store.open(made.ref)
         except (CorruptArtifactError, MissingArtifactError):
             return None  # computed again, from what is on record
-        reused = made.computed + made.reused
-        return made.model_copy(update={"computed": 0, "reused": reused, "seconds": 0.0})
+        return made.found()
 
     def _ask(self, key: str, ref: TableRef) -> AnswersRef:
         started, shard, asked = time.perf_counter(), self.shard, self.shard.asked
@@ -116,7 +111,7 @@ class _Worker:
         name = f"{ref.benchmark.name}-{shard.number + 1}-of-{asked.shards}"
         with open_log(folder, name) as log:  # first: who finds another run here loads no model
             self.opened = self.opened or open_subject(
-                present(shard.subject.source, shard.place.here()), asked, shard.compute
+                present(shard.subject.source, shard.place), asked, shard.compute
             )
             engine = self.opened.engine(generation(table, asked))
             keys = answer_keys(shard.subject.source.digest, engine.identity, wanted)

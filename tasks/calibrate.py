@@ -10,7 +10,7 @@ from infra.calibration import sample
 from infra.calibration.collect import collect
 from infra.calibration.spec import CalibrationSpec
 from infra.models.source import ModelSource
-from infra.store import Place, open_store
+from infra.store import Place, fingerprint, open_store
 from tasks.policies import NETWORK_BACKOFF, network_trouble
 from tasks.specs import CalibrationRef
 
@@ -33,5 +33,10 @@ def collect_samples(spec: CalibrationSpec, source: ModelSource, place: Place) ->
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "samples.safetensors"
         sample.save(drawn, path)
-        ref = open_store(place).put_file(path)
+        store = open_store(place)
+        ref = store.put_file(path)
+    # by their digest, so that whoever cleans the store knows that they are somebody's
+    store.record(
+        fingerprint({"step": "samples", "sha256": ref.sha256}), {"samples": ref.model_dump()}
+    )
     return CalibrationRef(name=spec.name, ref=ref, report=drawn.report.model_dump(mode="json"))

@@ -17,18 +17,17 @@ from pydantic import Field, model_validator
 from infra.models.finding import present
 from infra.models.source import ModelSource
 from infra.scratch import scratch_folder
-from infra.store import ArtifactRef, Place, Store, fingerprint, open_store
+from infra.store import ArtifactRef, Store, fingerprint, open_store
 from quantcore import ENGINE_VERSION
 from quantcore.activations import Chain
 from tasks.chains import front_chain, read_states, run_to, write_states
 from tasks.engine import OpenModel, budget_of, open_source, torch_threads
 from tasks.outcomes import find_outcome, put_outcome
 from tasks.sharing import made_once
-from tasks.specs import CalibrationRef, ComputeSpec, Spec
-from tasks.worker import own_engine, require_engine
+from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkPlan
 
 
-class CapturePlan(Spec):
+class CapturePlan(WorkPlan):
     """Which states of one variant are captured."""
 
     variant: str = Field(description="The variant they belong to.")
@@ -38,10 +37,6 @@ class CapturePlan(Spec):
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
     starts: tuple[int, ...] = Field(
         min_length=1, description="Blocks in front of which states are kept, ascending, from 1."
-    )
-    place: Place = Field(description="Where work is kept, and found again.")
-    engine: str = Field(
-        default_factory=own_engine, description="The engine that is meant, and what it runs on."
     )
 
     @property
@@ -83,15 +78,12 @@ def open_capture(plan: CapturePlan) -> Iterator[Capture]:
     """Open a capture for `capture_start`; its scratch files are gone afterwards.
 
     Raises:
-        EngineMismatchError: The plan is meant for another version of the engine.
         InfraError: The model cannot be opened.
     """
-    require_engine(plan.engine)
-    place = plan.place.here()
-    store = open_store(place)
-    model = open_source(present(plan.source, place), plan.compute)
+    store = open_store(plan.place)
+    model = open_source(present(plan.source, plan.place), plan.compute)
     with (
-        scratch_folder(place.local / "scratch") as scratch,
+        scratch_folder(plan.place.local / "scratch") as scratch,
         torch_threads(plan.compute.threads),
     ):
         yield Capture(plan, store, model, scratch)
@@ -114,7 +106,7 @@ def capture_start(capture: Capture, block: int) -> CapturedStart:
         capture.store,
         f"16-bit states before block {block} ({key[:12]})",
         done=lambda: _found(capture.store, key),
-        make=lambda: _made(capture, block, key),
+        make=lambda _: _made(capture, block, key),
     )
     if start.reused:
         capture.chain = None  # stands further in front; the next go on from the file

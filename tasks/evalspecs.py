@@ -1,7 +1,7 @@
 """What an evaluation is asked for, and what its steps hand on: frozen values, as in `specs`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,8 +11,7 @@ from infra.evaluation.rules import DEFAULT_RULES
 from infra.evaluation.verdict import GateSpec, Verdict
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
-from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkersSpec
-from tasks.worker import own_engine
+from tasks.specs import CalibrationRef, ComputeSpec, Spec, WorkersSpec, WorkPlan
 
 
 class BenchmarksSpec(Spec):
@@ -99,6 +98,11 @@ class AnswersRef(Spec):
     reused: int = Field(ge=0, description="Answers that were on record.")
     seconds: float = Field(ge=0, description="Wall-clock seconds.")
 
+    def found(self) -> Self:
+        """Return them as a run has them that asked nothing."""
+        every = self.computed + self.reused
+        return self.model_copy(update={"computed": 0, "reused": every, "seconds": 0.0})
+
 
 class ScoredRef(Spec):
     """One model's scores on one benchmark, in the store."""
@@ -172,7 +176,7 @@ class FidelityReport(Spec):
         return tuple(sorted(noisy, key=lambda block: block.sqnr_db or 0.0)[:3])
 
 
-class FidelityPlan(Spec):
+class FidelityPlan(WorkPlan):
     """What is compared with the 16-bit model, and on what."""
 
     baseline: Subject = Field(description="The 16-bit model.")
@@ -184,10 +188,6 @@ class FidelityPlan(Spec):
     )
     asked: BenchmarksSpec | None = Field(default=None, description="How they are put.")
     compute: ComputeSpec = Field(description="Where, and with how much memory.")
-    place: Place = Field(description="Where work is kept, and found again.")
-    engine: str = Field(
-        default_factory=own_engine, description="The engine that is meant, and what it runs on."
-    )
 
 
 class EvaluationPlan(Spec):

@@ -77,7 +77,7 @@ def _present(plan: FidelityPlan) -> FidelityPlan:
     """Return the plan with all models as they are on this machine."""
 
     def here(subject: Subject) -> Subject:
-        source = present(subject.source, plan.place.here())
+        source = present(subject.source, plan.place)
         return subject.model_copy(update={"source": source})
 
     candidates = tuple(map(here, plan.candidates))

@@ -38,7 +38,6 @@ from tasks.pair import Pair, start_pair
 from tasks.progress import ProgressEvent, emit
 from tasks.sharing import made_once
 from tasks.specs import BlockRecord, SegmentPlan
-from tasks.worker import require_engine
 
 
 @dataclass(slots=True)
@@ -75,15 +74,12 @@ def open_segment(plan: SegmentPlan) -> Iterator[Segment]:
     """Open a segment for `quantize_block`; its scratch files are gone afterwards.
 
     Raises:
-        EngineMismatchError: The plan is meant for another version of the engine.
         InfraError: The model cannot be opened.
     """
-    require_engine(plan.engine)
-    place = plan.place.here()
-    store = open_store(place)
-    model = open_source(present(plan.source, place), plan.compute)
+    store = open_store(plan.place)
+    model = open_source(present(plan.source, plan.place), plan.compute)
     with (
-        scratch_folder(place.local / "scratch") as scratch,
+        scratch_folder(plan.place.local / "scratch") as scratch,
         torch_threads(plan.compute.threads),
     ):
         yield Segment(plan, store, model, scratch)
@@ -109,7 +105,7 @@ def quantize_block(segment: Segment, block: int) -> BlockRecord:
         segment.store,
         f"block {block} ({key[:12]})",
         done=lambda: _finished(segment.store, key),
-        make=lambda: _record(segment.store, key, _make(segment, block)),
+        make=lambda _: _record(segment.store, key, _make(segment, block)),
     )
     segment.records.append(record)
     return record

@@ -9,21 +9,23 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from infra.store import Store
-from infra.store.lease import Holding
+from infra.store.lease import Holding, Lease
 from infra.store.leases import Leases
 from tasks.progress import say
 
 T = TypeVar("T")
 
 
-def made_once(store: Store, what: str, *, done: Callable[[], T | None], make: Callable[[], T]) -> T:
+def made_once(
+    store: Store, what: str, *, done: Callable[[], T | None], make: Callable[[Lease], T]
+) -> T:
     """Return what ``make`` makes, by whomever it is made.
 
     Args:
         store: Where the lease is, and where `done` looks.
         what: Names the work; equal names, equal work.
         done: Finds it, or returns None.
-        make: Makes it, so that `done` finds it.
+        make: Makes it, so that `done` finds it, while it holds the lease.
 
     Raises:
         StoreError: The store refuses.
@@ -33,4 +35,4 @@ def made_once(store: Store, what: str, *, done: Callable[[], T | None], make: Ca
     def waiting(other: Holding) -> None:
         say(f"Waiting for {what}, which {other.holder.words} is at work on.")
 
-    return Leases(store.registers()).share(what, done, lambda _lease: make(), waiting)
+    return Leases(store.registers()).share(what, done, make, waiting)

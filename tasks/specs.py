@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from infra.models.source import ModelSource
 from infra.store import ArtifactRef, Place
-from tasks.worker import own_engine
+from tasks.versions import own_engine
 
 Format = Literal["auto_round", "auto_gptq"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]
@@ -23,6 +23,15 @@ class Spec(BaseModel):
     """The base of every value that moves between steps: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkPlan(Spec):
+    """What is said of any work that a worker may be handed."""
+
+    place: Place = Field(description="Where work is kept, and found again.")
+    engine: str = Field(
+        default_factory=own_engine, description="The engine that is meant, and what it runs on."
+    )
 
 
 class QuantizationSpec(Spec):
@@ -157,7 +166,7 @@ class BlockRecord(Spec):
     )
 
 
-class SegmentPlan(Spec):
+class SegmentPlan(WorkPlan):
     """One run of consecutive blocks of one variant: what a worker is handed."""
 
     variant: str = Field(description="The variant it belongs to.")
@@ -168,7 +177,6 @@ class SegmentPlan(Spec):
     first_block: int = Field(ge=0, description="First block, from 0.")
     end_block: int = Field(ge=1, description="One past the last block.")
     blocks: int = Field(ge=1, description="Blocks of the whole model, for display.")
-    place: Place = Field(description="Where work is kept, and found again.")
     start: ArtifactRef | None = Field(
         default=None,
         description="16-bit states in front of the first block; None: run the model up to there.",
@@ -176,9 +184,6 @@ class SegmentPlan(Spec):
     found: tuple[ArtifactRef, ...] | None = Field(
         default=None,
         description="Codes of all blocks up to the end: a seam re-tunes those of this run.",
-    )
-    engine: str = Field(
-        default_factory=own_engine, description="The engine that is meant, and what it runs on."
     )
 
     @property

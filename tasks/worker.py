@@ -6,21 +6,23 @@ a patchwork of both.
 
 import os
 import platform
-
-import torch
+from typing import TypeVar
 
 from infra.errors import EngineMismatchError
-from quantcore import ENGINE_VERSION
-from tasks.versions import version_of
+from tasks.specs import WorkPlan
+from tasks.versions import own_engine
+
+P = TypeVar("P", bound=WorkPlan)
 
 
-def own_engine() -> str:
-    """Return what decides a result beside the plan: the engine, and the packages that it runs on.
+def taken(plan: P) -> P:
+    """Return a plan as this process carries it out, in the workspace of its machine.
 
-    Builds of one version of torch, for a GPU or without, count as one.
+    Raises:
+        EngineMismatchError: It is meant for another version of the engine.
     """
-    torch_version = torch.__version__.partition("+")[0]
-    return f"{ENGINE_VERSION} (torch {torch_version}, transformers {version_of('transformers')})"
+    require_engine(plan.engine)
+    return plan.model_copy(update={"place": plan.place.here()})
 
 
 def worker_name() -> str:

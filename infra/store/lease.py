@@ -81,6 +81,20 @@ class Lease:
                 "again: it goes on from what is finished."
             )
 
+    def confirm(self) -> None:
+        """Go on only if nobody has taken the lease over, as the store itself tells.
+
+        For the step that others see: `require_held` knows of a successor only from the last
+        renewal on.
+
+        Raises:
+            LeaseLostError: Somebody has.
+            StoreError: The store refuses.
+            StorageError: As above.
+        """
+        self.renew()
+        self.require_held()
+
     def renew(self) -> None:
         """Say that the holder is there; notice if another one is.
 

@@ -36,8 +36,18 @@ def open_bucket(address: StoreAddress, cache: Path) -> S3Store:
         BucketError: The bucket cannot be used; its subclasses say why.
         StoreUnfitError: Its service does not keep what conditional writes promise.
     """
-    asker = _Asker(os.getpid(), tuple(map(os.environ.get, _ACCOUNT)))
-    return S3Store(_fit(address.uri or "", address.service, asker), cache)
+    return S3Store(_fit(address.uri or "", address.service, _asker()), cache)
+
+
+def require_fit(address: StoreAddress) -> None:
+    """Ask a bucket now whether a store can be kept in it; a service that is away is not waited for.
+
+    Raises:
+        BucketError: The bucket cannot be used; its subclasses say why.
+        StoreUnfitError: Its service does not keep what conditional writes promise.
+    """
+    client = _client(address.service, FIRST_PATIENCE, _asker())
+    probe(Bucket(client, split(address.uri or "")))
 
 
 @functools.lru_cache(maxsize=8)
@@ -55,6 +65,10 @@ def _fit(uri: str, service: Service, asker: _Asker) -> Bucket:
         _LOG.warning("%s Trying for %g s more.", error, PATIENCE)
         probe(bucket)
     return bucket
+
+
+def _asker() -> _Asker:
+    return _Asker(os.getpid(), tuple(map(os.environ.get, _ACCOUNT)))
 
 
 @functools.lru_cache(maxsize=16)

@@ -1,5 +1,7 @@
 """The main flow ends on a Hub: real server, real client, real Hub on loopback."""
 
+import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,16 @@ from prefect.client.schemas.objects import State
 from flows.quantize import quantize_model
 from flows.recipe import Recipe
 from flows.results import RunResult
-from infra.errors import MissingTokenError, NotAllowedError, RejectedTokenError, TagMovedError
+from infra.errors import (
+    LeaseLostError,
+    MissingTokenError,
+    NotAllowedError,
+    RejectedTokenError,
+    TagMovedError,
+)
+from infra.store import Store, open_store
+from infra.store.lease import Holding
+from tasks.progress import listening
 from tasks.specs import ExportSpec, QuantizationSpec
 from tests.support.local_hub import LocalHub, local_hub
 from tests.support.pages import artifacts_of, latest_run, tasks_of
@@ -146,6 +157,40 @@ def test_a_version_is_never_given_to_other_files(
     ("token", "error"),
     [("read", NotAllowedError), ("unknown", RejectedTokenError), (None, MissingTokenError)],
 )
+def test_who_was_believed_dead_does_not_publish(
+    tiny_model: Path, data: Path, root: Path, hub: LocalHub
+) -> None:
+    """A run whose lease was taken over meanwhile ends before the Hub hears of it."""
+    asked = recipe_for(tiny_model, data, root, hub, repo_id="acme/late")
+    late = asked.model_copy(update={"export": ExportSpec(output_dir=root / "late")})
+    lease = f"the run of {late.model.source} for {late.target}"
+
+    with listening(Successor(open_store(late.at(root)), lease)), pytest.raises(LeaseLostError):
+        run(late, root)
+
+    assert (root / "late").is_dir()
+    assert not hub.api().repo_exists("acme/late")
+
+
+class Successor(logging.Handler):
+    """Takes a lease over as soon as an export is verified."""
+
+    def __init__(self, store: Store, lease: str) -> None:
+        """Take what ``lease`` names, in ``store``."""
+        super().__init__()
+        self._registers = store.registers()
+        self._register = hashlib.sha256(lease.encode()).hexdigest()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what another holder would, whose epoch is the next."""
+        if "verifying" in record.getMessage():
+            content = self._registers.read(self._register)
+            assert content is not None
+            held = Holding.model_validate_json(content.data)
+            taken = held.model_copy(update={"epoch": held.epoch + 1, "nonce": "another"})
+            assert self._registers.swap(self._register, taken.written(), content.version)
+
+
 def test_who_may_not_publish_is_told_before_the_work(
     token: str | None,
     error: type[Exception],

@@ -54,4 +54,5 @@ def run_errand(plan: Errand) -> str:
 def errand_job(plan: Errand) -> Job[str]:
     """Return an errand as work that may be handed out."""
     key = outcome_key("errand", plan, {})
-    return Job(run_errand, plan, f"errand {plan.name}", key, TypeAdapter(str))
+    title, result = f"errand {plan.name}", TypeAdapter(str)
+    return Job(run_errand, plan, title, key, result, again="{} before".format)

@@ -15,7 +15,7 @@ from flows.service.doctor.finding import Finding, fail, ok
 from infra.errors import InfraError
 from infra.files import explaining, make_folder, write_atomically
 from infra.publishing.hub import endpoint_of
-from infra.store import open_store
+from infra.store.opening import require_fit
 
 SKEW_SECONDS = 30.0  # leases and signatures of requests put up with more, but not with much more
 PATIENCE_SECONDS = 10.0
@@ -25,8 +25,9 @@ def store(recipe: Recipe, workspace: Path) -> Finding:
     """Look whether a recipe's store can be read and written, and is fit to be one."""
     name, place = f"store of {recipe.name}", recipe.at(workspace)
     try:
-        open_store(place)
-        if not place.store.on_s3:
+        if place.store.on_s3:
+            require_fit(place.store)
+        else:
             _try_folder(Path(place.store.uri or place.local))
     except (InfraError, OSError) as error:
         return fail(name, str(error), "See above; keys come from the environment, AWS_*.")

@@ -1,8 +1,20 @@
 """How work is told apart: by what decides it, and by where its outcome belongs."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+from prefect import Flow
+
+from flows.answering import answer_shard, compare_models
+from flows.capture import capture_starts
+from flows.segment import quantize_segment
+from infra.errors import EngineMismatchError
 from infra.store import Place, StoreAddress
+from tasks.answer import Shard
+from tasks.capture import CapturePlan
+from tasks.evalspecs import FidelityPlan
+from tasks.specs import SegmentPlan, WorkPlan
 from tests.support.work import Errand, errand_job
 
 
@@ -26,3 +38,20 @@ def test_a_run_from_another_workspace_is_the_same_run(tmp_path: Path) -> None:
     )
 
     assert one.run_key == other.run_key
+
+
+@pytest.mark.parametrize(
+    ("work", "plan"),
+    [
+        (quantize_segment, SegmentPlan),
+        (capture_starts, CapturePlan),
+        (answer_shard, Shard),
+        (compare_models, FidelityPlan),
+    ],
+)
+def test_no_work_for_another_engine_begins(work: Flow[..., Any], plan: type[WorkPlan]) -> None:
+    """It is refused before anything else of the plan is read, so nothing else is in it here."""
+    with pytest.raises(
+        EngineMismatchError, match=r"process \d+ has version .* for version 0-other"
+    ):
+        work.fn(plan.model_construct(engine="0-other"))

@@ -42,6 +42,19 @@ def test_a_started_process_is_on_its_own(tmp_path: Path) -> None:
         processes.stop(pid)
 
 
+def test_it_can_be_interrupted_even_where_we_cannot(tmp_path: Path) -> None:
+    """A command in the background of a shell ignores SIGINT; what it starts must not."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        pid = start(tmp_path, "import signal; print(signal.getsignal(signal.SIGINT), flush=True)")
+        wait_for(tmp_path, "\n")
+    finally:
+        signal.signal(signal.SIGINT, before)
+        processes.stop(pid)
+
+    assert "default_int_handler" in (tmp_path / "log").read_text()
+
+
 def test_identity_lasts_as_long_as_the_process(tmp_path: Path) -> None:
     """Two processes of one command differ, and one that has ended is nobody, zombie or not."""
     first, second = (start(tmp_path, "import time; time.sleep(600)") for _ in range(2))

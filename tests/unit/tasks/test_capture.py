@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from infra.errors import DiskFullError, EngineMismatchError
+from infra.errors import DiskFullError
 from infra.store import FolderStore
 from quantcore.activations import Budget
 from quantcore.errors import ScratchSpaceError
@@ -220,16 +220,6 @@ def test_a_full_disk_on_a_segment_leaves_what_was_finished(world: World, tmp_pat
 
     assert leftovers(tmp_path) == []
     assert [record.reused for record in quantized(plan)] == [True, False, False]
-
-
-def test_another_engine_is_refused_by_name(world: World, tmp_path: Path) -> None:
-    """Neither a capture nor a segment that is meant for another version begins."""
-    with pytest.raises(
-        EngineMismatchError, match=r"process \d+ has version .* for version 0-other"
-    ):
-        captured(a_plan(world, tmp_path, engine="0-other"))
-    with pytest.raises(EngineMismatchError, match="0-other"):
-        quantized(world.plan(tmp_path, engine="0-other"))
 
 
 @pytest.mark.parametrize("starts", [(0,), (2, 1), (1, 1)], ids=str)

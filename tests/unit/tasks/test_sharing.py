@@ -16,7 +16,7 @@ def test_what_is_there_is_not_made(tmp_path: Path) -> None:
     """Nor is a lease taken for it."""
     store = FolderStore(tmp_path)
 
-    assert made_once(store, "block 1", done=lambda: 7, make=lambda: 8) == 7
+    assert made_once(store, "block 1", done=lambda: 7, make=lambda _: 8) == 7
     assert list(tmp_path.iterdir()) == []
 
 
@@ -27,7 +27,7 @@ def test_who_waits_says_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     answers = iter([None, None, 7])
 
     with Leases(store.registers()).held("block 1"):
-        found = made_once(store, "block 1", done=lambda: next(answers), make=lambda: 8)
+        found = made_once(store, "block 1", done=lambda: next(answers), make=lambda _: 8)
 
     assert found == 7
     assert [record.getMessage().partition(" on ")[0] for record in caplog.records] == [

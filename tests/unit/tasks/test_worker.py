@@ -1,11 +1,16 @@
 """A worker knows its own engine, and refuses to mix it with another."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from infra.errors import EngineMismatchError
-from tasks.worker import require_engine
+from infra.store import Place
+from infra.store.place import WORKSPACE
+from tasks.specs import WorkPlan
+from tasks.versions import own_engine
+from tasks.worker import require_engine, taken
 
 
 def test_the_same_engine_is_welcome() -> None:
@@ -22,3 +27,25 @@ def test_another_engine_is_told_apart_by_worker_and_versions() -> None:
     assert f"process {os.getpid()} has version 7" in told
     assert "for version 8" in told
     assert "Install the same release" in told
+
+
+def test_a_plan_is_carried_out_in_the_workspace_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store stays the one that it names; scratch files and caches go where the worker says."""
+    place = Place.of(tmp_path / "of the parent", Place(workspace=tmp_path).store)
+    plan = WorkPlan(place=place)
+    assert taken(plan) == plan
+
+    monkeypatch.setenv(WORKSPACE, str(tmp_path / "own"))
+    here = taken(plan).place
+
+    assert here.workspace == tmp_path / "own"
+    assert here.store == place.store
+
+
+def test_a_plan_of_another_engine_is_not_taken(tmp_path: Path) -> None:
+    """Whatever it is about."""
+    assert WorkPlan(place=Place(workspace=tmp_path)).engine == own_engine()
+    with pytest.raises(EngineMismatchError, match="0-other"):
+        taken(WorkPlan(place=Place(workspace=tmp_path), engine="0-other"))
