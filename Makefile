@@ -1,8 +1,11 @@
 # Thin on purpose: each target is a command that could be typed.  All of them set up .venv first,
 # which takes minutes once and nothing afterwards.
 
+# Processes that run tests side by side, a file of tests in one of them; each with one thread.
+JOBS ?= 2
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
@@ -12,15 +15,15 @@ demo: .venv/installed  ## quantize the packaged model on generated data, and pri
 	@$(BIN)/roundhouse demo
 
 test: lint  ## all fast checks
-	@$(BIN)/python -m pytest -q --ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
 		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
-	@$(BIN)/python -m pytest -q tests/cli
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/cli
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/integration
 
 test-browser: .venv/installed  ## somebody starts the demo in a browser, and looks at its pages
 	@.ci/packages.sh

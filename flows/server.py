@@ -77,7 +77,7 @@ def connected(workspace: Path, *, keep: bool = True) -> Iterator[Connection]:
                 yield Connection(record.api_url, record.ui_url, how)
         finally:
             if not keep and nobody_else():
-                _send_what_is_left()
+                send_what_is_left()
                 stop(workspace)
 
 
@@ -161,7 +161,7 @@ def _refusal(url: str, status: int) -> ServerError:
     )
 
 
-def _send_what_is_left() -> None:
+def send_what_is_left() -> None:
     """Send the log lines and events that wait in this process, before their server is gone."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         for handler in logging.getLogger(name).handlers:

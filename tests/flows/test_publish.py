@@ -153,10 +153,6 @@ def test_a_version_is_never_given_to_other_files(
     assert hub.api().model_info(REPO).sha == before
 
 
-@pytest.mark.parametrize(
-    ("token", "error"),
-    [("read", NotAllowedError), ("unknown", RejectedTokenError), (None, MissingTokenError)],
-)
 def test_who_was_believed_dead_does_not_publish(
     tiny_model: Path, data: Path, root: Path, hub: LocalHub
 ) -> None:
@@ -172,25 +168,10 @@ def test_who_was_believed_dead_does_not_publish(
     assert not hub.api().repo_exists("acme/late")
 
 
-class Successor(logging.Handler):
-    """Takes a lease over as soon as an export is verified."""
-
-    def __init__(self, store: Store, lease: str) -> None:
-        """Take what ``lease`` names, in ``store``."""
-        super().__init__()
-        self._registers = store.registers()
-        self._register = hashlib.sha256(lease.encode()).hexdigest()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write what another holder would, whose epoch is the next."""
-        if "verifying" in record.getMessage():
-            content = self._registers.read(self._register)
-            assert content is not None
-            held = Holding.model_validate_json(content.data)
-            taken = held.model_copy(update={"epoch": held.epoch + 1, "nonce": "another"})
-            assert self._registers.swap(self._register, taken.written(), content.version)
-
-
+@pytest.mark.parametrize(
+    ("token", "error"),
+    [("read", NotAllowedError), ("unknown", RejectedTokenError), (None, MissingTokenError)],
+)
 def test_who_may_not_publish_is_told_before_the_work(
     token: str | None,
     error: type[Exception],
@@ -210,3 +191,22 @@ def test_who_may_not_publish_is_told_before_the_work(
         run(recipe, root)
     assert not (root / f"never-{token}").exists()
     assert not hub.api().repo_exists("acme/never")
+
+
+class Successor(logging.Handler):
+    """Takes a lease over as soon as an export is verified."""
+
+    def __init__(self, store: Store, lease: str) -> None:
+        """Take what ``lease`` names, in ``store``."""
+        super().__init__()
+        self._registers = store.registers()
+        self._register = hashlib.sha256(lease.encode()).hexdigest()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write what another holder would, whose epoch is the next."""
+        if "verifying" in record.getMessage():
+            content = self._registers.read(self._register)
+            assert content is not None
+            held = Holding.model_validate_json(content.data)
+            taken = held.model_copy(update={"epoch": held.epoch + 1, "nonce": "another"})
+            assert self._registers.swap(self._register, taken.written(), content.version)

@@ -14,6 +14,7 @@ def prefect_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     workspace = tmp_path_factory.mktemp("prefect-workspace")
     server.ensure(workspace)
     yield workspace
+    server.send_what_is_left()  # or the end of this process waits for a server that is gone
     server.stop(workspace)
 
 
