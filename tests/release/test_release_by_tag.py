@@ -171,6 +171,17 @@ def test_a_tagged_candidate_is_promoted_without_being_quantized_again(
     assert weights(service, TARGET, "v2.0.0") == weights(service, STAGING, "main")
 
 
+def test_a_release_is_taken_back(service: Service, released: dict[str, str]) -> None:
+    """By one command: main is what the first release was, and no tag has moved."""
+    before = service.tags(TARGET)
+    told = service.run("rollback", TARGET, "--to", "v1.0.0")
+
+    assert told.returncode == 0, told.stderr
+    assert f"main of {TARGET} is v1.0.0 again" in told.stdout
+    assert weights(service, TARGET, "main") == weights(service, TARGET, released["v1.0.0"])
+    assert service.tags(TARGET) == before
+
+
 def test_a_tag_that_moved_is_refused(
     service: Service, listener: str, released: dict[str, str]
 ) -> None:
