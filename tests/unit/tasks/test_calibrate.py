@@ -7,6 +7,7 @@ import pytest
 from infra.calibration.sample import load
 from infra.errors import TooFewSamplesError
 from infra.store import FolderStore
+from infra.store.audit import named_by
 from tasks.calibrate import collect_samples
 from tests.support.calibration import a_spec, write_conversations, write_documents
 from tests.support.places import place_at
@@ -43,6 +44,15 @@ def test_what_is_stored_is_what_was_drawn(world: World) -> None:
     assert len(stored.samples) == 12
     assert all(sample.pixel_values is not None for sample in stored.samples)
     assert stored.report.model_dump(mode="json") == world.pictures.report
+
+
+def test_samples_are_on_record(world: World, tmp_path: Path) -> None:
+    """Who cleans a store takes nothing that a manifest names; an object alone looks forgotten."""
+    store = tmp_path / "store"
+    texts = a_spec(write_documents(tmp_path / "texts.jsonl", 30), nsamples=12, seqlen=32)
+    drawn = collect_samples.fn(texts, world.source, place_at(store))
+
+    assert drawn.ref.sha256 in named_by(tuple(FolderStore(store).inventory().manifests()))
 
 
 def test_too_few_samples_store_nothing(world: World, tmp_path: Path) -> None:
