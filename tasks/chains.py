@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from infra.calibration.sample import load as load_samples
-from infra.checkpoints.tensorfile import TensorSpec, write_tensors
+from infra.checkpoints.tensorfile import save_tensors
 from infra.models.shards import FolderReader, TensorPlace, fill, read_header
 from infra.store import Store
 from quantcore.activations import Budget, Chain, room
@@ -55,8 +55,7 @@ def write_states(path: Path, chain: Chain) -> None:
         LENGTHS: torch.tensor(chain.lengths),
         **_joined_sides(chain),
     }
-    specs = {name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()}
-    write_tensors(path, specs, tensors.items())
+    save_tensors(path, tensors)
 
 
 def read_states(path: Path, *, name: str, budget: Budget) -> Chain:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from infra.checkpoints.papers import sayable
+from infra.checkpoints.tensorfile import save_tensors
 from quantcore.block import QuantizedBlock
 from quantcore.grid import QuantizedWeight
 
@@ -20,14 +20,17 @@ def write_codes(path: Path, block: QuantizedBlock, facts: Mapping[str, Any]) -> 
     """Write codes, scales and zero points of a block, and how they were found.
 
     The bytes are a function of the block alone: names are sorted and no time is recorded.
+
+    Raises:
+        StorageError: The file cannot be written.
     """
     tensors = {
-        f"{name}:{field}": tensor.contiguous()
+        f"{name}:{field}": tensor
         for name, weight in block.weights.items()
         for field, tensor in weight._asdict().items()
     }
     story = json.dumps(sayable({**facts, **_story(block)}), sort_keys=True, allow_nan=False)
-    save_file(tensors, path, metadata={METADATA: story})
+    save_tensors(path, tensors, {METADATA: story})
 
 
 def names_of(path: Path) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from infra.calibration.report import CalibrationReport
+from infra.checkpoints.tensorfile import save_tensors
 from infra.errors import SampleFileError
 from infra.files import atomic_path, make_folder
 
@@ -59,14 +59,14 @@ def save(calibration: CalibrationSet, path: Path) -> None:
         StorageError: The file cannot be written.
     """
     tensors = {
-        f"{index:05d}.{name}": tensor.contiguous()
+        f"{index:05d}.{name}": tensor
         for index, sample in enumerate(calibration.samples)
         for name, tensor in zip(sample._fields, sample, strict=True)
         if tensor is not None
     }
     make_folder(path.parent)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: calibration.report.model_dump_json()})
+        save_tensors(temporary, tensors, {_KEY: calibration.report.model_dump_json()})
 
 
 def load(path: Path) -> CalibrationSet:

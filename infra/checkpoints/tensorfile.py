@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,9 @@ _WIDEST_FIRST = (
     *("U64", "I64", "F64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16"),
     *("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"),
 )
+OF_TORCH: Mapping[str, str] = MappingProxyType({"format": "pt"})
+"""What clients look for in the header of weights."""
+
 _CODES = {DTYPES[code]: code for code in _WIDEST_FIRST}
 _ORDER = {DTYPES[code]: place for place, code in enumerate(_WIDEST_FIRST)}
 
@@ -43,8 +47,25 @@ class TensorSpec(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
+def save_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = OF_TORCH
+) -> None:
+    """Write a new safetensors file of tensors that are all there.
+
+    `save_file` tells of a full disk by an error of its own that names no file; this does not.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    specs = {name: TensorSpec(t.dtype, tuple(t.shape)) for name, t in tensors.items()}
+    write_tensors(path, specs, tensors.items(), metadata)
+
+
 def write_tensors(
-    path: Path, specs: Mapping[str, TensorSpec], tensors: Iterable[tuple[str, Tensor]]
+    path: Path,
+    specs: Mapping[str, TensorSpec],
+    tensors: Iterable[tuple[str, Tensor]],
+    metadata: Mapping[str, str] = OF_TORCH,
 ) -> None:
     """Write a new safetensors file, taking ``tensors`` one at a time and in any order.
 
@@ -52,12 +73,13 @@ def write_tensors(
         path: A file that does not exist.
         specs: Every tensor that the file will hold.
         tensors: Just these, each matching its spec; one is let go before the next is asked for.
+        metadata: What else the header says.
 
     Raises:
         ExportPlanError: A tensor is missing, or is not what its spec says.
         StorageError: The file cannot be written.
     """
-    starts, header = _layout(specs)
+    starts, header = _layout(specs, metadata)
     missing = set(specs)
     with explaining(path, "writing"), path.open("xb") as file:
         file.write(len(header).to_bytes(LENGTH_BYTES, "little") + header)
@@ -73,10 +95,12 @@ def write_tensors(
         raise ExportPlanError(f"{path.name} was to hold {sorted(missing)}, but nothing gave them.")
 
 
-def _layout(specs: Mapping[str, TensorSpec]) -> tuple[dict[str, int], bytes]:
+def _layout(
+    specs: Mapping[str, TensorSpec], metadata: Mapping[str, str]
+) -> tuple[dict[str, int], bytes]:
     """Return where the data of each tensor starts, and the padded header that says so."""
     order = sorted(specs, key=lambda name: (_ORDER[specs[name].dtype], name))
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
     starts, end = {}, 0
     for name in order:
         dtype, shape = specs[name]

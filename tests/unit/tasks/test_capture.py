@@ -3,9 +3,6 @@
 A run without captured states computes them itself; not one code may tell which of both it was.
 """
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from tasks.chains import front_chain, read_states, run_to, write_states
 from tasks.engine import open_model
 from tasks.quantize import Segment, quantize_block
 from tasks.specs import CalibrationRef, ComputeSpec
+from tests.support.disk import no_file_above
 from tests.support.models import Watched
 from tests.support.places import place_at
 from tests.support.runs import LEARNED, World, digests, quantized
@@ -52,17 +50,6 @@ def captured(plan: CapturePlan) -> list[CapturedStart]:
     """Capture all states of a plan."""
     with open_capture(plan) as capture:
         return [capture_start.fn(capture, block) for block in plan.starts]
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """Let no file grow above ``size`` bytes: to a writer that is a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("compute", [ON_CPU, TINY_BUDGET], ids=["ram", "file"])

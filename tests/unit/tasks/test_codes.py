@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from infra.errors import DiskFullError
 from quantcore.block import Losses, QuantizedBlock
 from quantcore.grid import IntGrid, QuantizedWeight
 from quantcore.signround import round_to_nearest
 from tasks.codes import names_of, read_codes, read_one, read_story, write_codes
+from tests.support.disk import no_file_above
 
 GRID = IntGrid(group_size=32)
 NAMES = ("model.layers.0.mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.weight")
@@ -24,6 +26,12 @@ def a_block(*, chosen: float = 0.25) -> QuantizedBlock:
     }
     losses = Losses(0.5, chosen, 4.0, (1.0, 0.5), ((0, 0.5), (2, chosen)))
     return QuantizedBlock(weights=weights, losses=losses, chosen_iteration=2, fallback=None)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path) -> None:
+    """And with what to do; the library's own error would name neither."""
+    with no_file_above(1000), pytest.raises(DiskFullError, match=str(tmp_path / "block")):
+        write_codes(tmp_path / "block", a_block(), {})
 
 
 def test_codes_come_back_as_they_were(tmp_path: Path) -> None:

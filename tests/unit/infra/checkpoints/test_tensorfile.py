@@ -30,9 +30,15 @@ def _filled(spec: TensorSpec, seed: int) -> Tensor:
     return data.view(spec.dtype).reshape(spec.shape)
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=6), SPECS, max_size=6), st.randoms())
+@given(
+    st.dictionaries(st.text(min_size=1, max_size=6), SPECS, max_size=6),
+    st.randoms(),
+    st.dictionaries(st.text(), st.text(), min_size=1, max_size=1),
+)
 @settings(deadline=None, max_examples=60)
-def test_the_bytes_are_those_of_safetensors(specs: dict[str, TensorSpec], order: object) -> None:
+def test_the_bytes_are_those_of_safetensors(
+    specs: dict[str, TensorSpec], order: object, metadata: dict[str, str]
+) -> None:
     """Any names, dtypes and shapes, given in any order, make the file that save_file makes."""
     specs.pop("__metadata__", None)
     tensors = {name: _filled(spec, seed) for seed, (name, spec) in enumerate(specs.items())}
@@ -41,8 +47,8 @@ def test_the_bytes_are_those_of_safetensors(specs: dict[str, TensorSpec], order:
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder) / "ours", Path(folder) / "theirs"
 
-        write_tensors(ours, specs, given_as)
-        save_file(tensors, theirs, metadata={"format": "pt"})
+        write_tensors(ours, specs, given_as, metadata)
+        save_file(tensors, theirs, metadata=metadata)
 
         assert theirs.read_bytes() == ours.read_bytes()
 
