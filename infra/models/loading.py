@@ -5,6 +5,7 @@ name is wrong it makes up weights and goes on.  On the meta device it applies th
 shapes alone, so a checkpoint of any size can be asked about.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,10 @@ from transformers import AutoConfig, Qwen2VLForConditionalGeneration
 from transformers.utils import logging as chatter
 
 from infra.calibration.sample import Sample
+
+_BUILDING = threading.Lock()
+"""transformers sets torch's default dtype while it builds a model, and that is the whole process's:
+of two at once, as shards that answer side by side would have them, one leaves the other's behind."""
 
 
 class LoadedKeys(NamedTuple):
@@ -47,7 +52,7 @@ def keys_of(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> LoadedKeys:
         shapes: Source name to shape of every tensor.
     """
     skeleton = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-    return load(folder, skeleton, device="meta", dtype=torch.bfloat16).keys
+    return load(folder, skeleton, device="meta", dtype=torch.get_default_dtype()).keys
 
 
 def load(folder: Path, tensors: Mapping[str, Tensor], *, device: str, dtype: torch.dtype) -> Loaded:
@@ -62,7 +67,7 @@ def load(folder: Path, tensors: Mapping[str, Tensor], *, device: str, dtype: tor
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     if "quantization_config" in config.to_dict():
         del config.quantization_config
-    with _quietly():  # its table of keys is what we return
+    with _BUILDING, _quietly():  # its table of keys is what we return
         model, found = Qwen2VLForConditionalGeneration.from_pretrained(
             None,
             config=config,
@@ -86,7 +91,7 @@ def load_as_client(folder: Path, *, device: str, dtype: torch.dtype) -> Loaded:
     Raises:
         ImportError: The packages that read its format are not installed.
     """
-    with _quietly():
+    with _BUILDING, _quietly():
         model, found = Qwen2VLForConditionalGeneration.from_pretrained(
             folder, dtype=dtype, device_map=device, output_loading_info=True
         )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,21 @@ def test_settings_are_as_before_after_an_error(tiny_model: Path, weights: Weight
         load(tiny_model, weights, device="no-such-device", dtype=torch.float32)
 
     assert (chatter.get_verbosity(), chatter.is_progress_bar_enabled()) == before
+
+
+def test_models_may_be_loaded_side_by_side(tiny_model: Path, weights: Weights) -> None:
+    """As shards do in their threads: each is what it is alone, and torch stays what it was."""
+    alone = load(tiny_model, weights, device="cpu", dtype=torch.bfloat16).model
+    prompt = image_sample(open_processor(tiny_model))
+    expected = logits_of(alone, prompt)
+
+    with ThreadPoolExecutor(4) as threads:
+        loads = [
+            threads.submit(load, tiny_model, weights, device="cpu", dtype=torch.bfloat16)
+            for _ in range(12)
+        ]
+        models = [each.result().model for each in loads]
+
+    assert torch.get_default_dtype() is torch.float32
+    for model in models:
+        assert torch.equal(logits_of(model, prompt), expected)
