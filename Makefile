@@ -17,7 +17,8 @@ demo: .venv/installed  ## quantize the packaged model on generated data, and pri
 
 test: lint  ## all fast checks
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --no-loadscope-reorder \
-		--ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli --ignore=tests/release --ignore=tests/integration --ignore=tests/browser
+		--ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
+		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/cli
