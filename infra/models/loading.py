@@ -19,8 +19,8 @@ from transformers.utils import logging as chatter
 from infra.calibration.sample import Sample
 
 _BUILDING = threading.Lock()
-"""transformers sets torch's default dtype while it builds a model, for all of the process.  Of two at
-once, as shards have them that answer side by side, one may leave the other's behind for good."""
+"""transformers sets torch's default dtype while it builds a model, for all of the process.  Of two
+at once, as shards have them that answer side by side, one may leave the other's behind for good."""
 
 
 class LoadedKeys(NamedTuple):
