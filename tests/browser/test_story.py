@@ -20,6 +20,7 @@ WHOLE_RUN_SECONDS = 480.0
 GREEN = (33, 157, 75)  # of a step that has completed
 NEAR, MANY_PIXELS = 16, 1000
 DRAWN_SECONDS = 60.0
+STATE_SECONDS = 30.0  # between two looks whether the run still goes on
 BARS = ("segment-pile-1", "16bits-answer-the-benchmarks")
 BAD = {"Failed", "Crashed", "Cancelled"}
 BENCHMARKS = ("MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE")
@@ -224,15 +225,17 @@ def green_in(picture: Image.Image) -> int:
 
 
 def watched(ui: Ui, run: str, key: str) -> Iterator[str]:
-    """Yield each new line of a bar, until it is done."""
+    """Yield each new line of a bar, until it is done; it may move for no longer than seconds."""
     last, deadline = "", time.monotonic() + WHOLE_RUN_SECONDS
+    look = time.monotonic() + STATE_SECONDS
     while not last.endswith(": done"):
         line = ui.bar(key)
-        if line is None:
-            assert ui.state_of(run) not in BAD, ui.page.text()
-        elif line != last:
+        if line is not None and line != last:
             yield line
             last = line
+        elif time.monotonic() > look:
+            assert ui.state_of(run) not in BAD, ui.page.text()
+            look = time.monotonic() + STATE_SECONDS
         assert time.monotonic() < deadline, f"{key}: {last or 'nothing'}"
 
 

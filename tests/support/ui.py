@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.browser import Page, PageError
 
 WINDOW = (1400, 1000)
-LOOK_SECONDS = 4.0  # for a page that may be empty
+LOOK_SECONDS = 3.0  # for a page that may be empty
 PATIENCE_SECONDS = 120.0  # with a server that shares its cores with what it started
 
 
