@@ -147,7 +147,7 @@ def test_a_worker_that_was_killed_is_mended_and_its_run_is_handed_back(
 def test_a_server_that_was_away_crashes_no_healthy_run(service: RunningService) -> None:
     """Its clients come back; who could not be heard meanwhile is not taken for lost."""
     with service.client() as client:
-        run = start_sleep(client, OUTAGE_SECONDS + 150)
+        run = start_sleep(client, OUTAGE_SECONDS + 110)
         time.sleep(45)  # until two heartbeats are on record
     os.kill(service.pid("server"), signal.SIGKILL)
     time.sleep(OUTAGE_SECONDS)
