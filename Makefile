@@ -4,7 +4,6 @@
 # Processes that run tests side by side, all tests of a file in one of them.  Not all targets do so:
 # where workers quantize, or a person would wait for a page, one test takes all of two cores.
 JOBS ?= 2
-WAITING_JOBS ?= 3  # of tests that mostly wait for a service
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
@@ -22,7 +21,7 @@ test: lint  ## all fast checks
 		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
-	@$(BIN)/python -m pytest -q -n $(WAITING_JOBS) --dist loadfile tests/cli
+	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/cli
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh

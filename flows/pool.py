@@ -102,7 +102,7 @@ class Pool(NamedTuple):
             while not _is_over(run):
                 await asyncio.sleep(POLL_SECONDS)
                 run = await self.client.read_flow_run(run.id)
-                if not running and run.state is not None and run.state.is_running():
+                if not running and run.start_time is not None:  # perhaps it is over by now
                     running = True
                     say(f"{job.title}: taken by a worker")
                 if not (running or hinted) and time.monotonic() - waiting_since > HINT_SECONDS:
