@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +13,13 @@ import pytest
 from flows import demonstration, server
 from flows.recipe import Recipe
 from flows.service.access import ensure_access
+from flows.service.backing import DATABASE
 from flows.service.recipes import as_yaml
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from tests.support.browser import browser
+from tests.support.databases import USER, postgres
+from tests.support.supervised import Supervisor, free_ports
 from tests.support.ui import Ui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,10 +50,11 @@ class Service(NamedTuple):
     recipe: Recipe
 
 
-def roundhouse(*arguments: str) -> None:
+def roundhouse(database: str, *arguments: str) -> None:
     """Run `roundhouse` in a process of its own, to a good end."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
+        DATABASE: database,
         "HF_HUB_OFFLINE": "0",  # the workspace's Hub is asked; conftest.py refuses all others
         "PREFECT_WORKER_QUERY_SECONDS": "1",  # tests need not wait for a worker to look
         "PYTHONPATH": str(ROOT),
@@ -61,7 +66,23 @@ def roundhouse(*arguments: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def database() -> Iterator[str]:
+    """Return the address of a PostgreSQL server.
+
+    With several workers and somebody at the pages, SQLite is now and then locked for a minute or
+    more, and what the server could not hear meanwhile it takes for lost.
+    """
+    (port,) = free_ports(1)
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)  # its user is another one
+        with Supervisor(Path(place)) as supervisor:
+            supervisor.start(postgres(Path(place), port))
+            supervisor.ready("postgres")
+            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
+
+
+@pytest.fixture(scope="session")
+def service(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Start a service on a small demo, and stop it after the last test."""
     folder = tmp_path_factory.mktemp("browser")
     workspace, recipe_file = folder / "workspace", folder / "demo.yaml"
@@ -70,6 +91,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     recipe_file.write_text(as_yaml(recipe))
     try:
         roundhouse(
+            database,
             *("up", "--workspace", str(workspace), "--recipe", str(recipe_file)),
             *("--devices", "cpu", "--cpu-workers", "2", "--port", "0", "--webhook-port", "0"),
         )
@@ -77,7 +99,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         assert record is not None
         yield Service(workspace, record.ui_url, ensure_access(workspace).auth, recipe)
     finally:
-        roundhouse("down", "--workspace", str(workspace))
+        roundhouse(database, "down", "--workspace", str(workspace))
 
 
 def write_data(folder: Path) -> None:
