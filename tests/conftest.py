@@ -8,6 +8,7 @@ import atexit
 import ipaddress
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -37,6 +38,10 @@ for _name in (
     "PREFECT_API_URL",
 ):
     os.environ.pop(_name, None)
+
+# A shell has what it starts with `&` ignore SIGINT, and so would every process that tests start;
+# Prefect's worker ends by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest  # noqa: E402 -- after the environment is set
 
