@@ -23,18 +23,18 @@ def _online(server: LocalHub) -> Iterator[None]:
     server.faults.clear()
 
 
-COUNTED = pytest.StashKey[list[str]]()
+COUNTED = "counted"
 
 
 @pytest.fixture
-def count(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Return what takes a sentence for the end of pytest's output."""
-    return request.config.stash.setdefault(COUNTED, []).append
+def count(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return what takes a sentence for the end of pytest's output, from whichever process."""
+    return lambda sentence: record_property(COUNTED, sentence)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Tell how many runs stand behind the tests of this folder."""
-    for sentence in config.stash.get(COUNTED, []):
-        terminalreporter.write_line(sentence)
+    for report in terminalreporter.getreports("passed"):
+        for name, sentence in report.user_properties:
+            if name == COUNTED:
+                terminalreporter.write_line(sentence)
