@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,8 +17,7 @@ from flows.service.recipes import as_yaml
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from tests.support.browser import browser
-from tests.support.databases import USER, postgres
-from tests.support.supervised import Supervisor, free_ports
+from tests.support.databases import running_postgres
 from tests.support.ui import Ui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,13 +70,8 @@ def database() -> Iterator[str]:
     With several workers and somebody at the pages, SQLite is now and then locked for a minute or
     more, and what the server could not hear meanwhile it takes for lost.
     """
-    (port,) = free_ports(1)
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)  # its user is another one
-        with Supervisor(Path(place)) as supervisor:
-            supervisor.start(postgres(Path(place), port))
-            supervisor.ready("postgres")
-            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
+    with running_postgres() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import pytest
 from flows.reference import DOCS
 from infra.demo import MODEL_DIR
 from tests.support.bucket import keys_of_anyone, running_bucket
-from tests.support.databases import USER, postgres
+from tests.support.databases import running_postgres
 from tests.support.pagecommands import Block, blocks_of
-from tests.support.supervised import Supervisor, free_ports
+from tests.support.supervised import free_ports
 
 pytestmark = pytest.mark.timeout(2400)  # the page is one fixture, of minutes
 
@@ -53,13 +52,8 @@ def environment(folder: Path) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """Return the address of a PostgreSQL server of which a copy is to be kept."""
-    (port,) = free_ports(1)
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)  # its user is another one
-        with Supervisor(Path(place)) as supervisor:
-            supervisor.start(postgres(Path(place), port))
-            supervisor.ready("postgres")
-            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
+    with running_postgres() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,18 @@
 """PostgreSQL and Redis as processes of their own, with their data in folders of their own."""
 
+import contextlib
 import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from tests.support.supervised import Part, answers
+from tests.support.supervised import Part, Supervisor, answers, free_ports
 
 DEBIAN = Path("/usr/lib/postgresql")  # which keeps servers of several versions side by side
 USER = "postgres"  # whom Debian's package creates; PostgreSQL refuses to run as root
@@ -84,3 +87,15 @@ def _give(folder: Path) -> None:
     if os.getuid() == 0:
         known = pwd.getpwnam(USER)
         os.chown(folder, known.pw_uid, known.pw_gid)
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[str]:
+    """Run a PostgreSQL server while the block runs, and yield the address of its database."""
+    (port,) = free_ports(1)
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)  # its user is another one
+        with Supervisor(Path(place)) as supervisor:
+            supervisor.start(postgres(Path(place), port))
+            supervisor.ready("postgres")
+            yield f"postgresql://{USER}@127.0.0.1:{port}/postgres"
