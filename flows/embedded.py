@@ -8,7 +8,6 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -55,18 +54,6 @@ def last_lines(log: Path) -> str:
     """Return how a log ends, in one line."""
     lines = log.read_text(errors="replace").strip().splitlines()
     return " | ".join(lines[-LINES_TOLD:]) or "(nothing)"
-
-
-def free_port(usual: int) -> int | None:
-    """Return the usual port if it is free, else any that is; None if there is none."""
-    for wanted in (usual, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, wanted))
-                port: int = probe.getsockname()[1]
-                return port
-    return None
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from flows.kept import Kept, ListeningRecord
 from infra.files import explaining, write_private
 from infra.local_hub.access import EVERYWHERE, issue_token
 from infra.local_hub.serving import USUAL_PORT
+from infra.ports import reserving_socket
 
 OWNER = "owner"
 START_SECONDS = 240.0  # seconds, but minutes where the machine is very busy
@@ -88,9 +89,17 @@ def _give_owner_a_token(workspace: Path) -> None:
 def _start(workspace: Path, before: HubRecord | None) -> HubRecord:
     """Start a Hub, where it was before if it can be, and wait until it answers."""
     _give_owner_a_token(workspace)
-    port = embedded.free_port(before.port if before else USUAL_PORT)
-    if port is None:
-        raise HubStartError(f"No port is free on {HOST}, so the workspace's Hub cannot be started.")
+    try:
+        reservation = reserving_socket(HOST, before.port if before else USUAL_PORT, 0)
+    except OSError as error:
+        raise HubStartError(
+            f"No port is free on {HOST}, so the workspace's Hub cannot be started: {error}."
+        ) from error
+    with reservation:
+        return _start_at(reservation.getsockname()[1], workspace)
+
+
+def _start_at(port: int, workspace: Path) -> HubRecord:
     root, log = folder(workspace).resolve(), workspace / LOG_NAME
     command = [
         sys.executable, "-m", "infra.local_hub", "--root", str(root), "--host", HOST,

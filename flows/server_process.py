@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from flows.kept import ListeningRecord
 from flows.service.access import Access, ensure_access, ensure_encryption_key
 from flows.service.backing import DATABASE, Backing, backing_of
 from infra.files import canonical_json, make_folder
-from infra.ports import listening_socket
+from infra.ports import reserving_socket
 
 NAME = "server"
 USUAL_PORT = 4200  # Prefect's own
@@ -86,9 +87,13 @@ def start(workspace: Path, wanted: Wanted, before: ServerRecord | None) -> Serve
         ServerError: It does not start, or its port is taken.
         StorageError: The workspace cannot be written.
     """
-    home = workspace / "prefect"
-    make_folder(home)
-    port, log = _port(wanted, before), home / "server.log"
+    make_folder(workspace / "prefect")
+    with _reservation(wanted, before) as reservation:
+        return _start_at(reservation.getsockname()[1], workspace, wanted)
+
+
+def _start_at(port: int, workspace: Path, wanted: Wanted) -> ServerRecord:
+    log = workspace / "prefect" / "server.log"
     environment = _environment(workspace, wanted, port)
     pid = processes.start_detached(_command(wanted, port), environment=environment, log=log)
     try:
@@ -181,25 +186,19 @@ def ui_api_url(host: str, port: int) -> str:
     return f"http://{name}:{port}/api"
 
 
-def _port(wanted: Wanted, before: ServerRecord | None) -> int:
-    """Return the port that is asked for; if none is, the one before, or the usual one, or any."""
-    if wanted.port:
-        return _require_free(wanted.host, wanted.port)
+def _reservation(wanted: Wanted, before: ServerRecord | None) -> socket.socket:
+    """Return what keeps the port that is asked for; if none is, the one before, the usual, or any.
+
+    Raises:
+        ServerError: It is taken, or none is free.
+    """
     usual = USUAL_PORT if wanted.port is None else 0
-    port = embedded.free_port(before.port if before else usual)
-    if port is None:
-        raise ServerError(f"No port is free on {HOST}, so Prefect's server cannot be started.")
-    return port
-
-
-def _require_free(host: str, port: int) -> int:
-    """Return a port on which a server can listen now."""
+    ports = (wanted.port,) if wanted.port else (before.port if before else usual, 0)
+    host = wanted.host if wanted.port else HOST
     try:
-        with listening_socket(host, port) as listener:
-            found: int = listener.getsockname()[1]
-            return found
+        return reserving_socket(host, *ports)
     except OSError as error:
         raise ServerError(
-            f"Prefect's server cannot listen on {host}:{port}: {error.strerror or error}. Give "
+            f"Prefect's server cannot listen on {host}:{ports[0]}: {error.strerror or error}. Give "
             "another --port (or --host), or stop what uses it."
         ) from error

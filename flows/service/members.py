@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from flows.service.access import ensure_access
 from flows.service.backing import Backing, backing_of
 from flows.service.workers import CLIENT_ENVIRONMENT, Client, inherited
 from infra.files import canonical_json, make_folder
-from infra.ports import listening_socket
+from infra.ports import reserving_socket
 from infra.store.place import WORKSPACE
 
 RECEIVER, SERVICES = "receiver", "services"
@@ -69,7 +70,10 @@ def kept_api(workspace: Path, server: ServerRecord, number: int) -> Kept[Listeni
     digest = _digest([server.host, backing_of().settings(workspace / "prefect"), access])
 
     def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
-        port = _free(server.host, 0, before)
+        with _reservation(server.host, 0, before) as reservation:
+            return start_at(reservation.getsockname()[1], folder)
+
+    def start_at(port: int, folder: Path) -> ListeningRecord:
         log = _log(workspace, f"{API}{number}")
         command = [
             sys.executable, "-m", "flows.service.serving", "server", "start", "--no-services",
@@ -131,7 +135,10 @@ def kept_receiver(wanted: Receiver) -> Kept[ListeningRecord]:
     digest = wanted.digest
 
     def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
-        port = _free(wanted.host, wanted.port, before)
+        with _reservation(wanted.host, wanted.port, before) as reservation:
+            return start_at(reservation.getsockname()[1], folder)
+
+    def start_at(port: int, folder: Path) -> ListeningRecord:
         log, command = _log(wanted.workspace, RECEIVER), wanted.command(port)
         own = wanted.environment | processes.mark(folder, RECEIVER)
         pid = processes.start_detached(command, environment=inherited(os.environ) | own, log=log)
@@ -163,19 +170,15 @@ def _answers(record: ListeningRecord) -> bool:
     return embedded.answers_with(f"{record.address}/health", wanted={"ok": True})
 
 
-def _free(host: str, port: int, before: ListeningRecord | None) -> int:
-    """Return a port that can be listened on: the one before where any will do."""
-    for wanted in (before.port if before and port == 0 else port, port):
-        try:
-            with listening_socket(host, wanted) as listener:
-                found: int = listener.getsockname()[1]
-                return found
-        except OSError as error:
-            refused = error
-    raise ServerError(
-        f"The receiver of webhooks cannot listen on {host}:{port}: {refused.strerror or refused}. "
-        "Give another --webhook-port, or stop what uses it."
-    )
+def _reservation(host: str, port: int, before: ListeningRecord | None) -> socket.socket:
+    """Return what keeps the port that is asked for; the one before where any will do."""
+    try:
+        return reserving_socket(host, before.port if before and port == 0 else port, port)
+    except OSError as error:
+        raise ServerError(
+            f"The receiver of webhooks cannot listen on {host}:{port}: {error.strerror or error}. "
+            "Give another --webhook-port, or stop what uses it."
+        ) from error
 
 
 def _log(workspace: Path, name: str) -> Path:

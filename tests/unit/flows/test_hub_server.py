@@ -40,6 +40,27 @@ def test_it_is_started_once_and_keeps_everything(
         hub_server.stop(workspace)
 
 
+def test_two_workspaces_whose_hubs_start_at_once_have_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither takes the other's answers for its own's: each knows its own owner's token."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    workspaces = [tmp_path / "one", tmp_path / "other"]
+    for workspace in workspaces:
+        hub_server.folder(workspace).mkdir(parents=True)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            records = [record for record, _ in pool.map(hub_server.ensure, workspaces)]
+
+        assert records[0].port != records[1].port
+        for record, workspace in zip(records, workspaces, strict=True):
+            token = hub_server.token_file(workspace).read_text().strip()
+            assert HfApi(endpoint=record.endpoint, token=token).whoami()["name"] == "owner"
+    finally:
+        for workspace in workspaces:
+            hub_server.stop(workspace)
+
+
 def test_its_secrets_are_its_owners(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token is in a file for this user alone, and in no command line and no environment."""
     monkeypatch.setenv("HF_TOKEN", "hidden")
