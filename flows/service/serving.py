@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from prefect.server.database import provide_database_interface
 
 from flows.service.heartbeats import PATIENCE
+from flows.service.sqlite import let_writers_wait
 
 START = dt.timedelta(seconds=30)  # until the server listens and its clients are back
 
@@ -41,6 +42,7 @@ async def put_off(until: dt.datetime) -> int:
 
 def main() -> None:
     """Put off, and become Prefect's own command."""
+    let_writers_wait()
     until = dt.datetime.now(dt.UTC) + START + PATIENCE
     asyncio.run(put_off(until))
     sys.argv[0] = "prefect"

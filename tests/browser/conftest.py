@@ -12,12 +12,10 @@ import pytest
 from flows import demonstration, server
 from flows.recipe import Recipe
 from flows.service.access import ensure_access
-from flows.service.backing import DATABASE
 from flows.service.recipes import as_yaml
 from infra.demo.benchmarks import BenchmarkSizes, write_benchmarks
 from infra.demo.datasets import write_conversation_set, write_mixed_text_set, write_text_set
 from tests.support.browser import browser
-from tests.support.databases import running_postgres
 from tests.support.ui import Ui
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,11 +46,10 @@ class Service(NamedTuple):
     recipe: Recipe
 
 
-def roundhouse(database: str, *arguments: str) -> None:
+def roundhouse(*arguments: str) -> None:
     """Run `roundhouse` in a process of its own, to a good end."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")},
-        DATABASE: database,
         "HF_HUB_OFFLINE": "0",  # the workspace's Hub is asked; conftest.py refuses all others
         "PREFECT_WORKER_QUERY_SECONDS": "1",  # tests need not wait for a worker to look
         "PYTHONPATH": str(ROOT),
@@ -64,18 +61,7 @@ def roundhouse(database: str, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[str]:
-    """Return the address of a PostgreSQL server.
-
-    With several workers and somebody at the pages, SQLite is now and then locked for a minute or
-    more, and what the server could not hear meanwhile it takes for lost.
-    """
-    with running_postgres() as address:
-        yield address
-
-
-@pytest.fixture(scope="session")
-def service(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Start a service on a small demo, and stop it after the last test."""
     folder = tmp_path_factory.mktemp("browser")
     workspace, recipe_file = folder / "workspace", folder / "demo.yaml"
@@ -84,7 +70,6 @@ def service(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     recipe_file.write_text(as_yaml(recipe))
     try:
         roundhouse(
-            database,
             *("up", "--workspace", str(workspace), "--recipe", str(recipe_file)),
             *("--devices", "cpu", "--cpu-workers", "2", "--port", "0", "--webhook-port", "0"),
         )
@@ -92,7 +77,7 @@ def service(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         assert record is not None
         yield Service(workspace, record.ui_url, ensure_access(workspace).auth, recipe)
     finally:
-        roundhouse(database, "down", "--workspace", str(workspace))
+        roundhouse("down", "--workspace", str(workspace))
 
 
 def write_data(folder: Path) -> None:

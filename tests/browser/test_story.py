@@ -212,6 +212,13 @@ def test_what_finds_lost_runs_and_releases_by_tag_is_there(ui: Ui, finished: str
     assert "lost" in ui.page.text()
 
 
+def test_the_server_has_refused_nobody(service: Service, finished: str) -> None:
+    """Two workers, their runs and somebody at the pages are not too much for its own database."""
+    assert finished
+    log = (service.workspace / "prefect" / "server.log").read_text(encoding="utf-8")
+    assert "database is locked" not in log
+
+
 def test_no_page_asks_anything_of_another_host(ui: Ui, finished: str) -> None:
     """A service inside a closed network is as good."""
     assert finished

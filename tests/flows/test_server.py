@@ -3,13 +3,21 @@
 import subprocess
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
+from prefect import flow, runtime, task
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
 from prefect.settings import get_current_settings, temporary_settings
 
 from flows import processes, server
 from flows.errors import ServerError
+from flows.service.automations import ensure_automations
+
+RUNS, STEPS = 6, 30
 
 ENSURE = (
     "import sys\n"
@@ -35,6 +43,37 @@ def test_the_user_interface_is_there_and_asks_its_own_server(prefect_workspace: 
         told = answer.read().decode()
 
     assert record.api_url in told
+
+
+@task
+def step(number: int) -> int:
+    """Say that the run lives, as often as a block would take to be tuned in."""
+    run = f"prefect.flow-run.{runtime.flow_run.id}"
+    emit_event("prefect.flow-run.heartbeat", resource={"prefect.resource.id": run})
+    return number
+
+
+@flow
+def several_steps() -> int:
+    """Take some steps."""
+    return sum(step(number) for number in range(STEPS))
+
+
+@pytest.mark.usefixtures("prefect_api_url")
+def test_many_runs_at_once_are_all_heard(prefect_workspace: Path) -> None:
+    """Its database refuses nobody, so no heartbeat is lost and no healthy run taken for lost."""
+    with (
+        server.connected(prefect_workspace),
+        ThreadPoolExecutor(RUNS) as pool,
+        get_client(sync_client=True) as client,
+    ):
+        ensure_automations(client)
+        running = [pool.submit(copy_context().run, several_steps) for _ in range(RUNS)]
+
+        assert [run.result() for run in running] == [sum(range(STEPS))] * RUNS
+        server.send_what_is_left()
+    told = (prefect_workspace / "prefect" / "server.log").read_text()
+    assert "database is locked" not in told
 
 
 def test_a_configured_server_is_used_and_never_stopped(
