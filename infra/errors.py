@@ -60,7 +60,7 @@ InfraError
 │   ├── UnknownBenchmarkError   no list has a benchmark of this name
 │   ├── TableSourceError        a benchmark's table cannot be had
 │   │   ├── MissingTableError   it is not in the folder or bucket, or has no address
-│   │   ├── DownloadError       the server or bucket does not give it
+│   │   ├── DownloadError       the server does not give it
 │   │   └── ChecksumError       what was downloaded is another file
 │   ├── TableError              a benchmark's table cannot be used as it is
 │   │   ├── TableFormatError    no tab-separated text in UTF-8
@@ -604,7 +604,7 @@ class MissingTableError(TableSourceError):
 
 
 class DownloadError(TableSourceError):
-    """The server or bucket does not give the table."""
+    """The server does not give the table, or it was replaced meanwhile."""
 
 
 class ChecksumError(TableSourceError):

@@ -5,24 +5,21 @@ is downloaded once and a table that was replaced is not mistaken for the old one
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import s3fs
-from botocore.exceptions import BotoCoreError
 
 from infra.errors import ChecksumError, DownloadError, MissingTableError
 from infra.evaluation import catalog
 from infra.evaluation.benchmark import Benchmark
 from infra.files import CHUNK_BYTES, atomic_path, explaining, make_folder
+from infra.s3.address import SCHEME, Object, Seen, Service, split
+from infra.s3.client import FIRST_PATIENCE, PATIENCE, S3
 
 PUBLISHED = "published"
 """The source that stands for each table's own address."""
 
-_S3 = "s3://"
 _TIMEOUT = httpx2.Timeout(60, connect=15)  # seconds without a byte
 
 
@@ -37,13 +34,14 @@ def locate(source: str | None, benchmark: Benchmark, cache: Path) -> Path:
 
     Raises:
         MissingTableError: It is not there, or has no address.
-        DownloadError: The server or bucket does not give it.
+        DownloadError: The server does not give it.
+        BucketError: The bucket is missing, or does not give it.
         ChecksumError: What came from its address is another file; nothing is kept.
         StorageError: It cannot be written to the cache.
     """
     if source is None or source == PUBLISHED:
         return _published(benchmark, cache)
-    if source.startswith(_S3):
+    if source.startswith(SCHEME):
         return _from_bucket(f"{source.rstrip('/')}/{benchmark.name}.tsv", cache)
     return _in_folder(Path(source).expanduser(), benchmark)
 
@@ -57,12 +55,12 @@ def benchmarks_at(source: str | None, cache: Path) -> dict[str, Benchmark]:
 
     Raises:
         CatalogError: Its `benchmarks.yaml` describes no benchmarks.
-        DownloadError: The bucket cannot be asked.
+        BucketError: The bucket cannot be asked.
         StorageError: It cannot be written to the cache.
     """
     if source is None or source == PUBLISHED:
         return catalog.known()
-    if not source.startswith(_S3):
+    if not source.startswith(SCHEME):
         return catalog.of_folder(Path(source).expanduser())
     try:
         own = _from_bucket(f"{source.rstrip('/')}/{catalog.OWN}", cache)
@@ -124,42 +122,31 @@ def _download(url: str, target: Path) -> None:
 
 def _from_bucket(uri: str, cache: Path) -> Path:
     """Download an object, unless the cache has these bytes."""
-    with _asking(uri):
-        bucket: Any = s3fs.S3FileSystem(skip_instance_cache=True)
-        before = _version(bucket, uri)
-    path = cache / "s3" / _digest(f"{uri} {before}") / uri.rpartition("/")[2]
+    bucket, place = S3(Service(), patience=FIRST_PATIENCE), split(uri)
+    before = _version(bucket, place)
+    path = cache / "s3" / _digest(f"{uri} {before.etag} {before.size}") / uri.rpartition("/")[2]
     if path.is_file():
         return path
     make_folder(path.parent)
     with atomic_path(path) as temporary:
-        with _asking(uri):
-            bucket.get_file(uri, str(temporary))
-            after = _version(bucket, uri)
-        if after != before:
+        bucket.waiting(PATIENCE).ask(
+            uri, "downloading", lambda files: files.get_file(uri, str(temporary))
+        )
+        if _version(bucket, place) != before:
             raise DownloadError(f"{uri} was replaced while it was downloaded. Try again.")
     return path
 
 
-def _version(bucket: Any, uri: str) -> str:
-    found = bucket.info(uri, refresh=True)
-    return f"{found.get('ETag')} {found.get('size')}"
-
-
-@contextmanager
-def _asking(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
+def _version(bucket: S3, place: Object) -> Seen:
+    """Return what tells this version of a table from another."""
+    found = bucket.look(place)
+    if found is None:
+        bucket.require_bucket(place)
         raise MissingTableError(
-            f"{uri} is not there. Check bucket and prefix, and that the table was uploaded under "
+            f"{place.uri} is not there. Check the prefix, and that the table was uploaded under "
             "exactly this name."
-        ) from error
-    except (OSError, BotoCoreError) as error:
-        raise DownloadError(
-            f"{uri} cannot be read: {type(error).__name__}: {error}. Check the credentials "
-            "(AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), AWS_ENDPOINT_URL where "
-            "the bucket is not at Amazon, and that this user may list and read there."
-        ) from error
+        )
+    return found
 
 
 def _md5_of(path: Path) -> str:

@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from infra.errors import (
+    BucketAccessError,
     CatalogError,
     ChecksumError,
     DownloadError,
+    MissingBucketError,
     MissingTableError,
     NotWritableError,
+    StoreUnreachableError,
 )
+from infra.evaluation import fetch
 from infra.evaluation.benchmark import Benchmark
 from infra.evaluation.catalog import known
 from infra.evaluation.fetch import benchmarks_at, locate
@@ -235,15 +239,24 @@ def test_a_table_that_was_replaced_in_the_bucket_is_fetched_again(
     assert (first.read_bytes(), second.read_bytes()) == (b"one", b"two")
 
 
-@pytest.mark.parametrize("source", ["s3://tables/empty", "s3://tables", "s3://nobody/x"])
+@pytest.mark.parametrize("source", ["s3://tables/empty", "s3://tables"])
 def test_a_table_that_is_not_in_the_bucket_is_missed(
     tmp_path: Path, server: Bucket, source: str
 ) -> None:
-    """No such object, or no such bucket: the message has the whole address."""
+    """The message has the whole address."""
     assert server.name == "tables"
 
     with pytest.raises(MissingTableError, match=rf"^{source}/Bench\.tsv is not there\."):
         locate(source, BENCH, tmp_path)
+    assert kept(tmp_path) == []
+
+
+def test_a_bucket_that_is_missing_is_named(tmp_path: Path, server: Bucket) -> None:
+    """It is not a table that is missing there."""
+    assert server.name == "tables"
+
+    with pytest.raises(MissingBucketError, match=r"no bucket 'nobody' .*s3://nobody/x/Bench\.tsv"):
+        locate("s3://nobody/x", BENCH, tmp_path)
     assert kept(tmp_path) == []
 
 
@@ -253,8 +266,9 @@ def test_a_bucket_that_cannot_be_reached_is_named(
     """With what to check."""
     assert server.name == "tables"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(fetch, "FIRST_PATIENCE", 0.1)
 
-    with pytest.raises(DownloadError, match=r"s3://tables/x/Bench\.tsv cannot .*AWS_ENDPOINT_URL"):
+    with pytest.raises(StoreUnreachableError, match=r"s3://tables/x/Bench\.tsv .*AWS_ENDPOINT_URL"):
         locate("s3://tables/x", BENCH, tmp_path)
 
 
@@ -266,7 +280,7 @@ def test_without_credentials_the_message_says_which(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
 
-    with pytest.raises(DownloadError, match=r"NoCredentialsError.*AWS_PROFILE"):
+    with pytest.raises(BucketAccessError, match=r"NoCredentialsError.*AWS_PROFILE"):
         locate("s3://tables/x", BENCH, tmp_path)
 
 
