@@ -1,9 +1,10 @@
 # Thin on purpose: each target is a command that could be typed.  All of them set up .venv first,
 # which takes minutes once and nothing afterwards.
 
-# Processes that run tests side by side, all tests of a file in one of them.  Not all targets do so:
-# where workers quantize, or a person would wait for a page, one test takes all of two cores.
-JOBS ?= 2
+# Processes that run tests side by side, all tests of a file in one of them: three on two cores, since
+# each waits now and then for a server.  Where workers quantize, a test takes both by itself, so those
+# that kill them have two; a browser's, whose person would wait for a page, has one.
+JOBS ?= 3
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
@@ -25,7 +26,7 @@ test-cli: .venv/installed  ## the real command, in processes of its own: slower
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh
-	@$(BIN)/python -m pytest -q tests/integration
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration
 
 test-browser: .venv/installed  ## somebody starts the demo in a browser, and looks at its pages
 	@.ci/packages.sh

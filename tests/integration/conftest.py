@@ -1,6 +1,7 @@
 """The grown-up service, for tests that kill parts of it; started once."""
 
 import random
+import time
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -9,10 +10,26 @@ import pytest
 import yaml
 
 from infra.demo.datasets import write_text_set
+from tests.support import table
 from tests.support.campaign import Campaign, Outcome, placed
 from tests.support.cluster import GPU_WORKERS, Cluster, running_cluster
 
 UNDISTURBED = "run-0"
+BEGAN = pytest.StashKey[float]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Note when the tests began: what was kept before is not theirs."""
+    session.config.stash[BEGAN] = time.time()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Tell what was killed, and what came of it, whichever process did it."""
+    text = table.kept(config.stash.get(BEGAN, float("inf")))
+    if text is not None:
+        terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,8 @@ def campaign(
     cluster: Cluster,
     recipe: dict[str, Any],
     undisturbed: Outcome,
-    pytestconfig: pytest.Config,
 ) -> Campaign:
-    """Return runs that were disturbed until all kills had happened; print what came of them."""
+    """Return runs that were disturbed until all kills had happened; keep what came of them."""
     chance = random.Random(SEED)
     pauses = (SHORTEST * undisturbed.seconds, LONGEST * undisturbed.seconds)
     kills = plan(sorted(KINDS.elements()), chance, *pauses)
@@ -52,7 +51,7 @@ def campaign(
             number += 1
             running.run(f"run-{number}", at_most)
     finally:
-        table.show(pytestconfig, table.of(undisturbed, running.outcomes))
+        table.keep(table.of(undisturbed, running.outcomes))
     return running
 
 

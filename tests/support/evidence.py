@@ -4,13 +4,18 @@ Whoever computes a block holds its lease, and whoever has computed one puts its 
 So a lease that is taken where there is no manifest begins a computation.
 """
 
+import contextlib
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from infra.store.lease import Holding
+from tasks.evalspecs import AnswersRef
 from tests.support.kept_bucket import Entry, entries
 
 BLOCK = "block "  # how the lease of a block is called
@@ -48,6 +53,18 @@ def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
             begun[taken.what].append(Begun(taken.holder.pid, entry.at))
             late[taken.what] += any(name.startswith(_key_of(taken.what)) for name in finished)
     return tuple(Block(what, tuple(all_of), late[what]) for what, all_of in begun.items())
+
+
+def answers_in(journal: Path, root: str) -> frozenset[tuple[str, str]]:
+    """Return benchmark and digest of all answers that are on record in the store at ``root``."""
+    found: set[tuple[str, str]] = set()
+    for folder, _name, entry in _written(journal, root):
+        if folder == "manifests":
+            told = json.loads(entry.body)
+            with contextlib.suppress(ValidationError):
+                answers = AnswersRef.model_validate(told)
+                found.add((answers.benchmark, answers.ref.sha256))
+    return frozenset(found)
 
 
 def holders_in(journal: Path) -> frozenset[int]:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
-
 from tests.support.campaign import Killed, Outcome
 
 HEAD = ("run", "killed", "which", "at second", "blocks begun again", "seconds lost of it")
@@ -20,16 +18,17 @@ def of(undisturbed: Outcome, outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, "", *_ends(undisturbed, outcomes)])
 
 
-def show(config: pytest.Config, text: str) -> None:
-    """Print a table although tests are quiet, and keep it in a file."""
+def keep(text: str) -> None:
+    """Write a table into its file; whichever process reports on the tests shows it."""
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     KEPT.write_text(f"{text}\n", encoding="utf-8")
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    capture = config.pluginmanager.get_plugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        reporter.write(f"\n\n{text}\n\n")
+
+
+def kept(since: float) -> str | None:
+    """Return the table that was kept after a moment in seconds since the epoch, if any."""
+    if not KEPT.exists() or KEPT.stat().st_mtime < since:
+        return None
+    return KEPT.read_text(encoding="utf-8")
 
 
 def _row(number: int, kill: Killed, outcome: Outcome) -> tuple[str, ...]:
