@@ -1,13 +1,14 @@
 # Thin on purpose: each target is a command that could be typed.  All of them set up .venv first,
 # which takes minutes once and nothing afterwards.
 
-# Processes that run tests side by side, all tests of a file in one of them: three on two cores, since
-# each waits now and then for a server.  Where workers quantize, a test takes both by itself, so those
-# that kill them have two; a browser's, whose person would wait for a page, has one.
+# Processes that run tests side by side, all tests of a file in one of them, in the order of the files'
+# names: more than there are cores, since tests wait for servers, and those of test-cli most of all.
+# Where workers quantize, a test takes two cores by itself, so those that kill them have two; a
+# browser's, whose person would wait for a page, has one.
 JOBS ?= 3
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SIDE_BY_SIDE := -n $(JOBS) --dist loadfile
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
@@ -17,12 +18,12 @@ demo: .venv/installed  ## quantize the packaged model on generated data, and pri
 	@$(BIN)/roundhouse demo
 
 test: lint  ## all fast checks
-	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) --no-loadscope-reorder \
+	@$(BIN)/python -m pytest -q -n $(JOBS) $(SIDE_BY_SIDE) \
 		--ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
 		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
-	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/cli
+	@$(BIN)/python -m pytest -q -n 4 $(SIDE_BY_SIDE) tests/cli
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh

@@ -20,6 +20,7 @@ from flows.service.settings import folder
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-c", "from flows.cli import main; main()")
 PATIENCE_SECONDS = 240.0
+WORKER = "worker-cpu-0"  # of the device
 
 
 class Told(NamedTuple):
