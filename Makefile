@@ -3,8 +3,7 @@
 
 # Processes that run tests side by side, all tests of a file in one of them, in the order of the files'
 # names: more than there are cores, since tests wait for servers, and those of test-cli most of all.
-# Where workers quantize, a test takes two cores by itself, so those that kill them have two; a
-# browser's, whose person would wait for a page, has one.
+# Where workers quantize, or a person would wait for a page, one test takes two cores by itself.
 JOBS ?= 3
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -12,12 +11,14 @@ SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
 PEERS := .venv-peers/bin
 PIP_INSTALL := pip install --quiet --disable-pip-version-check --root-user-action=ignore
 
-.PHONY: demo test lint test-cli test-integration test-browser test-release test-peers test-vlmeval bench ui screenshots clean
+.PHONY: demo test unit lint test-cli test-integration test-browser test-release test-peers test-vlmeval bench ui screenshots clean
 
 demo: .venv/installed  ## quantize the packaged model on generated data, and print the outcome
 	@$(BIN)/roundhouse demo
 
-test: lint  ## all fast checks
+test: lint unit  ## all fast checks
+
+unit: .venv/installed
 	@$(BIN)/python -m pytest -q -n $(JOBS) $(SIDE_BY_SIDE) \
 		--ignore=tests/peers --ignore=tests/vlmeval --ignore=tests/cli \
 		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
@@ -27,7 +28,7 @@ test-cli: .venv/installed  ## the real command, in processes of its own: slower
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed
 	@.ci/packages.sh
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/integration
+	@$(BIN)/python -m pytest -q tests/integration
 
 test-browser: .venv/installed  ## somebody starts the demo in a browser, and looks at its pages
 	@.ci/packages.sh

@@ -8,8 +8,8 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlo
 from prefect.client.schemas.objects import FlowRun
 
 from tests.support.campaign import DEPLOYMENT, Outcome, export_sums, placed
-from tests.support.cluster import Cluster
-from tests.support.kills import runs_on, strike
+from tests.support.cluster import RUN_ID, Cluster
+from tests.support.kills import Target, runs_on, strike
 from tests.support.proc import environment_of
 from tests.support.supervised import wait_until
 
@@ -52,10 +52,17 @@ def test_its_run_is_crashed_within_two_minutes_and_done_elsewhere(
 
 def lose_machine(cluster: Cluster) -> UUID:
     """Wait until a worker's run sends heartbeats, and end both; return the run."""
-    wait_until(lambda: bool(runs_on(cluster, [LOST])), f"a run on {LOST}")
-    (target,) = runs_on(cluster, [LOST])
-    run = UUID(environment_of(target.pids[0])["PREFECT__FLOW_RUN_ID"])
-    wait_until(lambda: state_of(cluster, run) == "Running", "its first heartbeat")
+    chosen: list[tuple[Target, UUID]] = []
+
+    def goes_on() -> bool:
+        for target in runs_on(cluster, [LOST]):
+            told = environment_of(target.pids[0]).get(RUN_ID)  # it may have ended meanwhile
+            if told is not None and state_of(cluster, UUID(told)) == "Running":
+                chosen.append((target, UUID(told)))
+        return bool(chosen)
+
+    wait_until(goes_on, f"a run on {LOST}")
+    target, run = chosen[0]
     cluster.supervisor.lose(LOST)
     strike(target)
     return run
