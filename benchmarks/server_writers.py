@@ -165,7 +165,7 @@ def page(options: argparse.Namespace, text: str, load: float) -> str:
         f"# Several runs at once on a server with SQLite: 2-core-cpu, {datetime.now(UTC):%Y-%m-%d}"
         f"\n\n    python -m benchmarks.server_writers {' '.join(sys.argv[1:])}\n\n"
         f"{options.runs} runs at once, {options.steps} task runs with a heartbeat in each; "
-        f"{options.repeats} servers each way, which take turns; the load of the machine was "
+        f"servers each way, which take turns: {options.repeats}; the load of the machine was "
         f"{load:.1f} when it began.  Seconds are those of the process that carries the runs out, "
         f"its start included; after {options.patience:.0f} it is ended.\n\n{text}"
     )
