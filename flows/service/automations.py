@@ -7,9 +7,11 @@ heartbeat of one that has ended does no harm, because the server lets no run lea
 Crashed.
 
 Before a run begins it sends nothing: its process is being started, which takes its time where many
-are.  So what a worker has taken and not begun is waited for longer.
+are.  So what a worker has taken and not begun is waited for longer.  What the worker itself says
+meanwhile is no sign of the run's life: it may be gone a moment later.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -22,9 +24,9 @@ from flows.service.heartbeats import PATIENCE, STARTING
 
 LOST, NEVER_BEGAN = "flow run lost", "flow run never began"
 _ANY = "prefect.flow-run.*"
-_HEARTBEAT, _RUNNING, _PENDING = (
-    f"prefect.flow-run.{name}" for name in ("heartbeat", "Running", "Pending")
-)
+_HEARTBEAT, _RUNNING = (f"prefect.flow-run.{name}" for name in ("heartbeat", "Running"))
+TAKEN = ("Pending", "Submitting", "InfrastructurePending")  # as workers say, one after the other
+GIVEN_BACK = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot")
 ENDS = (
     "Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended",
     "Held", "Refused", "AlreadyReleased",  # as our own flows call theirs
@@ -39,7 +41,7 @@ def lost_runs() -> AutomationCore:
         f"No heartbeat for {PATIENCE.total_seconds():.0f} s: its machine is gone.",
         EventTrigger(
             after={_HEARTBEAT, _RUNNING},  # a machine may be lost before the first heartbeat
-            expect={_HEARTBEAT, *(f"prefect.flow-run.{name}" for name in ENDS)},
+            expect={_HEARTBEAT, *_events(ENDS)},
             match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -50,15 +52,15 @@ def lost_runs() -> AutomationCore:
 
 
 def stranded_runs() -> AutomationCore:
-    """Return the automation: taken by a worker, and not begun in ten minutes, so it is Crashed."""
+    """Return the automation: taken by a worker, and not begun in minutes, so it is Crashed."""
     return _crashed_without(
         NEVER_BEGAN,
         "A run that a worker has taken and not begun has lost its machine: set it to Crashed.",
         f"Taken by a worker, and not begun in {STARTING.total_seconds():.0f} s: its machine is "
         "gone.",
         EventTrigger(
-            after={_PENDING},
-            expect={_ANY},
+            after=_events(TAKEN),
+            expect={_HEARTBEAT, *_events(("Running", "Retrying", *GIVEN_BACK, *ENDS))},
             match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -72,6 +74,11 @@ def ensure_automations(client: SyncPrefectClient) -> None:
     """Create both, or make them what they should be; a person's pause of one is kept."""
     for wanted in (lost_runs(), stranded_runs()):
         _ensure(client, wanted)
+
+
+def _events(states: Iterable[str]) -> set[str]:
+    """Return what is told when a run comes into one of these states."""
+    return {f"prefect.flow-run.{state}" for state in states}
 
 
 def _crashed_without(

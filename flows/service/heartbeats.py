@@ -4,4 +4,4 @@ import datetime as dt
 
 HEARTBEAT_SECONDS = 30
 PATIENCE = dt.timedelta(seconds=90)  # three in a row
-STARTING = dt.timedelta(minutes=10)  # of a run's process, however busy the machine is
+STARTING = dt.timedelta(minutes=5)  # of a run's process, however busy the machine is

@@ -2,7 +2,7 @@
 
 from flows.approval import HELD, REFUSED
 from flows.release import ALREADY
-from flows.service.automations import ENDS, lost_runs, stranded_runs
+from flows.service.automations import ENDS, TAKEN, lost_runs, stranded_runs
 from flows.service.heartbeats import HEARTBEAT_SECONDS, PATIENCE
 
 
@@ -27,11 +27,12 @@ def test_a_run_that_begins_and_is_never_heard_of_is_lost() -> None:
 
 
 def test_a_run_that_was_taken_and_never_begins_is_lost() -> None:
-    """It sends no heartbeats yet; whatever is heard of it will do."""
+    """What its worker says on the way is no sign of its life; whatever else is heard will do."""
     told = stranded_runs().trigger
 
-    assert told.after == {"prefect.flow-run.Pending"}
-    assert told.expect == {"prefect.flow-run.*"}
+    assert told.after == {f"prefect.flow-run.{name}" for name in TAKEN}
+    assert told.expect > lost_runs().trigger.expect | {"prefect.flow-run.Running"}
+    assert not told.expect & told.after
     assert told.within > PATIENCE
 
 
