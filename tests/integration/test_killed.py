@@ -17,19 +17,19 @@ from tests.support.cluster import Cluster
 pytestmark = pytest.mark.timeout(2400)  # a campaign is one fixture
 SEED = int(os.environ.get("ROUNDHOUSE_KILL_SEED", "5"))
 KINDS = Counter({
-    "run on a GPU worker": 2,
+    "run on a GPU worker": 3,
     "run with a block in hand": 4,
     "main flow": 3,
     "GPU worker": 3,
     "CPU worker": 2,
     "API process": 2,
     "both API processes": 1,
-    "server's services": 1,
+    "server's services": 2,
     "S3 server": 2,
     "Redis": 1,
     "PostgreSQL": 1,
 })  # fmt: skip
-RUNS = 2
+RUNS = 3
 SHORTEST, LONGEST = 0.03, 0.2  # time between two kills, as a share of an undisturbed run's
 
 
