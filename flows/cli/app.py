@@ -17,6 +17,7 @@ from flows.cli.releaseapp import release_app
 from flows.cli.session import Session
 from flows.cli.storeapp import store_app
 from flows.cli.upapp import up_app
+from flows.importing import without_collecting
 from infra.evaluation.rules import DEFAULT_RULES
 
 app = typer.Typer(
@@ -91,7 +92,8 @@ def quantize(  # noqa: PLR0913 -- a command line is its flags
             held_out_nsamples=held_out_nsamples,
         )  # fmt: skip
         recipe = arguments.to_recipe(asked)
-        from flows.cli import execute
+        with without_collecting():
+            from flows.cli import execute
 
         return execute.run_recipe(recipe, session)
 
@@ -117,7 +119,8 @@ def run(
         from flows import recipefile
 
         checked = recipefile.load(recipe, overrides or ())
-        from flows.cli import execute
+        with without_collecting():
+            from flows.cli import execute
 
         return execute.run_recipe(checked, session)
 
@@ -200,7 +203,8 @@ def evaluate(  # noqa: PLR0913 -- a command line is its flags
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
-        from flows.cli import evaluation
+        with without_collecting():
+            from flows.cli import evaluation
 
         asked = evaluation.Asked(
             checkpoints=checkpoints,
@@ -234,7 +238,8 @@ def compare(
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import comparing
+        with without_collecting():
+            from flows.cli import comparing
 
         return comparing.run(baseline, candidate, json)
 
@@ -256,7 +261,8 @@ def demo(
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
-        from flows.cli import demo as demonstration
+        with without_collecting():
+            from flows.cli import demo as demonstration
 
         return demonstration.run(session, overrides or (), fresh=fresh)
 

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli import flags, pages, releaseflags
 from flows.cli.session import Session
+from flows.importing import without_collecting
 
 release_app = typer.Typer()
 
@@ -27,7 +28,8 @@ def tag(
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import releasing
+        with without_collecting():
+            from flows.cli import releasing
 
         return releasing.tag(repo, revision, name, releasing.HubAccess(endpoint, token_from))
 
@@ -51,7 +53,8 @@ def release(  # noqa: PLR0913 -- a command line is its flags
     session = Session(workspace, keep_server, verbose, approve_hold)
 
     def command() -> Exit:
-        from flows.cli import releasing
+        with without_collecting():
+            from flows.cli import releasing
 
         return releasing.release(releasing.Asked(recipe, tag, repo), session)
 
@@ -72,7 +75,8 @@ def rollback(
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import releasing
+        with without_collecting():
+            from flows.cli import releasing
 
         return releasing.rollback(repo, to, releasing.HubAccess(endpoint, token_from), branch)
 
@@ -95,7 +99,8 @@ def listen(
     session = Session(workspace, keep_server, verbose)
 
     def command() -> Exit:
-        from flows.cli import releasing
+        with without_collecting():
+            from flows.cli import releasing
         from flows.listening import Address
 
         return releasing.listen(recipes, Address(host, port), session)

@@ -8,6 +8,7 @@ As in `flows.cli.app`, that is imported inside the commands.
 import typer
 
 from flows.cli import flags, pages, upflags
+from flows.importing import without_collecting
 
 up_app = typer.Typer()
 
@@ -34,7 +35,8 @@ def up(  # noqa: PLR0913 -- a command line is its flags
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import servicing
+        with without_collecting():
+            from flows.cli import servicing
 
         asked = {
             "recipes": recipe, "devices": devices, "cpu_workers": cpu_workers,
@@ -58,7 +60,8 @@ def down(
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import servicing
+        with without_collecting():
+            from flows.cli import servicing
 
         return servicing.down(workspace)
 
@@ -77,7 +80,8 @@ def doctor(
     from flows.cli.exits import Exit, finish
 
     def command() -> Exit:
-        from flows.cli import doctoring
+        with without_collecting():
+            from flows.cli import doctoring
 
         return doctoring.run(workspace, recipe or (), as_json=json)
 

@@ -2,13 +2,13 @@
 
 Every run sends a heartbeat each half minute.  Where three in a row are missing, or none came at
 all, the run is set to Crashed: whoever has handed it out hands it out again, and its slot in a
-limit is free.  A run that ends, pauses or is cancelled says so, and is not waited for; a late
-heartbeat of one that has ended does no harm, because the server lets no run leave an end for
+limit is free.  A run that ends, pauses, is cancelled or given back says so, and is not waited for;
+a late heartbeat of one that has ended does no harm, because the server lets no run leave an end for
 Crashed.
 
-Before a run begins it sends nothing: its process is being started, which takes its time where many
-are.  So what a worker has taken and not begun is waited for longer.  What the worker itself says
-meanwhile is no sign of the run's life: it may be gone a moment later.
+What a worker has taken is heard of from the beginning of its process, long before the run itself
+begins (`flows.service.beginning`).  What the worker says meanwhile is no sign of the run's life: it
+may be gone a moment later.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,11 @@ from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.service.heartbeats import PATIENCE, STARTING
+from flows.service.heartbeats import HEARTBEAT, PATIENCE
 
 LOST, NEVER_BEGAN = "flow run lost", "flow run never began"
 _ANY = "prefect.flow-run.*"
-_HEARTBEAT, _RUNNING = (f"prefect.flow-run.{name}" for name in ("heartbeat", "Running"))
+_RUNNING = "prefect.flow-run.Running"
 TAKEN = ("Pending", "Submitting", "InfrastructurePending")  # as workers say, one after the other
 GIVEN_BACK = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot")
 ENDS = (
@@ -40,8 +40,8 @@ def lost_runs() -> AutomationCore:
         "A run whose heartbeats have stopped has lost its machine: set it to Crashed.",
         f"No heartbeat for {PATIENCE.total_seconds():.0f} s: its machine is gone.",
         EventTrigger(
-            after={_HEARTBEAT, _RUNNING},  # a machine may be lost before the first heartbeat
-            expect={_HEARTBEAT, *_events(ENDS)},
+            after={HEARTBEAT, _RUNNING},  # a machine may be lost before the first heartbeat
+            expect={HEARTBEAT, *_events((*GIVEN_BACK, *ENDS))},
             match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -52,20 +52,20 @@ def lost_runs() -> AutomationCore:
 
 
 def stranded_runs() -> AutomationCore:
-    """Return the automation: taken by a worker, and not begun in minutes, so it is Crashed."""
+    """Return the automation: taken by a worker and silent for 90 seconds, so the run is Crashed."""
     return _crashed_without(
         NEVER_BEGAN,
         "A run that a worker has taken and not begun has lost its machine: set it to Crashed.",
-        f"Taken by a worker, and not begun in {STARTING.total_seconds():.0f} s: its machine is "
+        f"Taken by a worker, and not heard of in {PATIENCE.total_seconds():.0f} s: its machine is "
         "gone.",
         EventTrigger(
             after=_events(TAKEN),
-            expect={_HEARTBEAT, *_events(("Running", "Retrying", *GIVEN_BACK, *ENDS))},
+            expect={HEARTBEAT, *_events(("Running", "Retrying", *GIVEN_BACK, *ENDS))},
             match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=STARTING,
+            within=PATIENCE,
         ),
     )
 

@@ -2,6 +2,6 @@
 
 import datetime as dt
 
+HEARTBEAT = "prefect.flow-run.heartbeat"
 HEARTBEAT_SECONDS = 30
-PATIENCE = dt.timedelta(seconds=90)  # three in a row
-STARTING = dt.timedelta(minutes=5)  # of a run's process, however busy the machine is
+PATIENCE = dt.timedelta(seconds=90)  # three in a row, or the first one of a run that was taken

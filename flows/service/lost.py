@@ -14,9 +14,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from flows import processes, server
+from flows.service.beginning import RUN
 
 _LOG = logging.getLogger(__name__)
-RUN = "PREFECT__FLOW_RUN_ID"  # what Prefect's workers tell the processes of their runs
 MESSAGE = "Its worker was stopped or started anew, and the run was ended with it."
 
 

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.proc import command_of
-from tests.support.service import WORKER, RunningService, start_sleep, state_of, wait_until
+from tests.support.service import (
+    BEGINNING,
+    WORKER,
+    RunningService,
+    start_sleep,
+    state_of,
+    wait_until,
+)
 
 OUTAGE_SECONDS = 75.0  # more than the silence that is put up with, once start and poll are added
 
@@ -50,7 +57,7 @@ def test_a_run_whose_machine_is_lost_is_crashed_within_two_minutes(
     with service.client() as client:
         run = start_sleep(client, 600.0)
         time.sleep(5)  # until its first heartbeat is on record
-        engine = next(pid for pid in service.left() if "prefect.engine" in command_of(pid))
+        engine = next(pid for pid in service.left() if BEGINNING in command_of(pid))
         lost = time.monotonic()
         os.kill(service.pid(WORKER), signal.SIGKILL)
         os.kill(engine, signal.SIGKILL)

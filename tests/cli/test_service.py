@@ -14,6 +14,7 @@ from flows.service.access import CLIENT_AUTH, auth_file
 from infra.ports import listening_socket
 from tests.support.proc import command_of
 from tests.support.service import (
+    BEGINNING,
     WORKER,
     RunningService,
     Told,
@@ -143,7 +144,7 @@ def test_a_worker_that_was_killed_is_mended_and_its_run_is_handed_back(
 
         assert told.code == 0, told.err
         assert state_of(client, run).is_crashed()
-        runs = [pid for pid in service.left() if "prefect.engine" in command_of(pid)]
+        runs = [pid for pid in service.left() if BEGINNING in command_of(pid)]
         assert runs == []
         after = start_sleep(client, 1.0)
         wait_until(lambda: state_of(client, after).is_completed(), "the next run")

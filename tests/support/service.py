@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-c", "from flows.cli import main; main()")
 PATIENCE_SECONDS = 240.0
 WORKER = "worker-cpu-0"  # of the device
+BEGINNING = "flows.service.beginning"  # what a run's process is started by
+BEGIN = f"python3 -m {BEGINNING}"
 
 
 class Told(NamedTuple):
@@ -103,6 +105,7 @@ def start_sleep(client: SyncPrefectClient, seconds: float) -> UUID:
         work_pool_name="gpu",
         entrypoint="tests.support.sleeping:sleep",
         pull_steps=[],
+        job_variables={"command": BEGIN},
     )
     run = client.create_flow_run_from_deployment(deployment, parameters={"seconds": seconds})
     wait_until(lambda: state_of(client, run).is_running(), "the run to begin")

@@ -2,21 +2,24 @@
 
 from flows.approval import HELD, REFUSED
 from flows.release import ALREADY
-from flows.service.automations import ENDS, TAKEN, lost_runs, stranded_runs
+from flows.service.automations import ENDS, GIVEN_BACK, TAKEN, lost_runs, stranded_runs
 from flows.service.heartbeats import HEARTBEAT_SECONDS, PATIENCE
 
 
 def test_three_heartbeats_are_waited_for() -> None:
     """One or two may be late on a busy machine; more than two minutes nobody should wait."""
     assert 3 * HEARTBEAT_SECONDS <= PATIENCE.total_seconds() < 120
+    assert {trigger.within for trigger in (lost_runs().trigger, stranded_runs().trigger)} == {
+        PATIENCE
+    }
 
 
 def test_every_way_to_end_is_heard() -> None:
-    """Those that our own flows have names for, too."""
+    """Those that our own flows have names for, too; and that a run waits for its turn again."""
     told = lost_runs().trigger
 
     assert {HELD, REFUSED, ALREADY} < set(ENDS)
-    assert told.expect == {f"prefect.flow-run.{name}" for name in ("heartbeat", *ENDS)}
+    assert told.expect == {f"prefect.flow-run.{name}" for name in ("heartbeat", *GIVEN_BACK, *ENDS)}
 
 
 def test_a_run_that_begins_and_is_never_heard_of_is_lost() -> None:
@@ -33,7 +36,6 @@ def test_a_run_that_was_taken_and_never_begins_is_lost() -> None:
     assert told.after == {f"prefect.flow-run.{name}" for name in TAKEN}
     assert told.expect > lost_runs().trigger.expect | {"prefect.flow-run.Running"}
     assert not told.expect & told.after
-    assert told.within > PATIENCE
 
 
 def test_only_a_run_itself_is_looked_at_each_on_its_own() -> None:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from prefect import Flow
 
+from flows.service import beginning
 from flows.service.rendering import PACKAGED
 
 DOCUMENT: dict[str, Any] = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))
@@ -49,6 +50,17 @@ def test_parents_and_children_have_pools_of_their_own(deployment: dict[str, Any]
 
     assert deployment["work_pool"]["name"] == ("gpu" if takes_a_plan else "cpu")
     assert ("concurrency_limit" in deployment) != takes_a_plan  # a worker's own limit is enough
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["entrypoint"])
+def test_every_run_is_heard_of_from_the_beginning_of_its_process(
+    deployment: dict[str, Any],
+) -> None:
+    """Prefect's own command says nothing before the flow is imported."""
+    python, option, module = deployment["work_pool"]["job_variables"]["command"].split()
+
+    assert (python, option) == ("python3", "-m")
+    assert import_module(module) is beginning
 
 
 def test_nothing_is_lost_but_a_second_look() -> None:

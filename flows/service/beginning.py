@@ -1,0 +1,80 @@
+"""Begin a flow run, in the process that a worker has started for it.
+
+    python3 -m flows.service.beginning
+
+The service's deployments have their workers run this in the place of `prefect.engine`, and it ends
+by doing the same.  What a flow needs takes seconds to import, or most of a minute where many begin
+at once, and Prefect sends a run's first heartbeat only afterwards.  Here it is the first thing that
+happens: whether a run that was taken has begun is known as soon as whether it still lives.
+"""
+
+import contextlib
+import contextvars
+import importlib
+import os
+import runpy
+import sys
+import threading
+from collections.abc import Iterator
+from uuid import UUID
+
+from prefect import engine
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from flows.importing import without_collecting
+from flows.service.heartbeats import HEARTBEAT, HEARTBEAT_SECONDS
+
+# what Prefect's workers tell the processes of their runs, and what its engine looks for
+RUN, ENTRYPOINT = "PREFECT__FLOW_RUN_ID", "PREFECT__FLOW_ENTRYPOINT"
+
+
+def main() -> None:
+    """Import what the run needs, heard of all the while, and hand over to Prefect's engine."""
+    run = UUID(os.environ[RUN])
+    with beating(run), without_collecting():
+        entrypoint = entrypoint_of(run)
+        if entrypoint is not None:
+            os.environ[ENTRYPOINT] = entrypoint
+            with contextlib.suppress(
+                Exception
+            ):  # the engine meets it, too, and the run's log tells
+                importlib.import_module(entrypoint.partition(":")[0])
+    sys.argv = [engine.__file__]
+    runpy.run_path(engine.__file__, run_name="__main__")
+
+
+@contextlib.contextmanager
+def beating(run: UUID, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
+    """Send a heartbeat of a run at once, and again each time that so many seconds have passed."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while True:
+            emit_event(HEARTBEAT, resource={"prefect.resource.id": f"prefect.flow-run.{run}"})
+            if over.wait(seconds):
+                return
+
+    as_here = contextvars.copy_context()  # which server is spoken to
+    beats = threading.Thread(target=as_here.run, args=(beat,), daemon=True)
+    beats.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beats.join()
+
+
+def entrypoint_of(run: UUID) -> str | None:
+    """Return where a run's flow is, as its deployment says.
+
+    Raises:
+        PrefectException: The server does not know the run, or cannot be reached.
+    """
+    with get_client(sync_client=True) as client:
+        deployment = client.read_flow_run(run).deployment_id
+        return None if deployment is None else client.read_deployment(deployment).entrypoint
+
+
+if __name__ == "__main__":
+    main()

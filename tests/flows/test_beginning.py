@@ -1,0 +1,100 @@
+"""A run is heard of from the beginning of its process, whatever its flow still imports."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+
+from flows.service.beginning import RUN, beating
+from flows.service.heartbeats import HEARTBEAT
+from tests.support.service import BEGINNING, ROOT, state_of, wait_until
+from tests.support.slow_to_import import AWAITED
+
+
+@pytest.fixture
+def client() -> Iterator[SyncPrefectClient]:
+    """Return a client of the session's server."""
+    with get_client(sync_client=True) as opened:
+        yield opened
+
+
+def asked_for(client: SyncPrefectClient, entrypoint: str) -> UUID:
+    """Return a run of a deployment that nobody works on."""
+    flow = client.create_flow_from_name("begun")
+    deployment = client.create_deployment(
+        flow, entrypoint, entrypoint=entrypoint, pull_steps=[], path="."
+    )
+    return client.create_flow_run_from_deployment(deployment).id
+
+
+def begun(run: UUID, api_url: str, folder: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Start the process of a run as a worker does."""
+    own = {"PREFECT_API_URL": api_url, "PYTHONPATH": str(ROOT), RUN: str(run)}
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", BEGINNING],
+            cwd=folder,
+            env=os.environ | own | environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def heartbeats(client: SyncPrefectClient, run: UUID) -> int:
+    """Return how many heartbeats of a run the server has heard."""
+    asked = EventFilter(
+        event=EventNameFilter(name=[HEARTBEAT]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
+    )
+    return client.read_events(asked, limit=50).total
+
+
+def test_a_run_is_heard_of_before_its_flow_is_imported(
+    client: SyncPrefectClient, prefect_api_url: str, tmp_path: Path
+) -> None:
+    """And begins, by Prefect's engine, as soon as it is."""
+    run = asked_for(client, "tests.support.slow_to_import:slow_to_import")
+    awaited = tmp_path / "awaited"
+    process = begun(run, prefect_api_url, tmp_path, **{AWAITED: str(awaited)})
+    try:
+        wait_until(lambda: heartbeats(client, run) > 0, "its first heartbeat", 60.0)
+        assert state_of(client, run).is_scheduled()
+
+        awaited.touch()
+        assert process.wait(60) == 0, (tmp_path / "log").read_text()
+    finally:
+        process.kill()
+        process.wait()
+    assert state_of(client, run).is_completed()
+
+
+def test_a_flow_that_cannot_be_imported_is_told_by_the_engine(
+    client: SyncPrefectClient, prefect_api_url: str, tmp_path: Path
+) -> None:
+    """In the log, with what is missing; the worker sees a process that failed."""
+    run = asked_for(client, "tests.support.nowhere:nothing")
+    process = begun(run, prefect_api_url, tmp_path)
+
+    assert process.wait(60) == 1
+    told = (tmp_path / "log").read_text()
+    assert "No module named 'tests.support.nowhere'" in told
+    assert "trying to load flow" in told
+
+
+def test_heartbeats_go_on_and_end_with_the_beginning(client: SyncPrefectClient) -> None:
+    """The engine's own follow."""
+    run = uuid4()
+    with beating(run, 0.5):
+        wait_until(lambda: heartbeats(client, run) > 2, "three heartbeats", 60.0)
+    time.sleep(1)  # for the last one to arrive
+    after = heartbeats(client, run)
+    time.sleep(2)
+
+    assert heartbeats(client, run) == after
