@@ -27,6 +27,7 @@ from infra.store.place import WORKSPACE
 
 RECEIVER, SERVICES = "receiver", "services"
 API = "api-"  # and a number, from 2
+LISTENER, API_PROCESS = "The receiver of webhooks", "A further process of Prefect's API"
 START_SECONDS = 240.0  # seconds, but minutes where the machine is very busy
 
 
@@ -70,7 +71,7 @@ def kept_api(workspace: Path, server: ServerRecord, number: int) -> Kept[Listeni
     digest = _digest([server.host, backing_of().settings(workspace / "prefect"), access])
 
     def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
-        with _reservation(server.host, 0, before) as reservation:
+        with _reservation(API_PROCESS, server.host, 0, before) as reservation:
             return start_at(reservation.getsockname()[1], folder)
 
     def start_at(port: int, folder: Path) -> ListeningRecord:
@@ -88,7 +89,7 @@ def kept_api(workspace: Path, server: ServerRecord, number: int) -> Kept[Listeni
         record = ListeningRecord(
             pid=pid, identity=identity, host=server.host, port=port, wanted=digest
         )
-        _require(record, log, _serves, "A further process of Prefect's API")
+        _require(record, log, _serves, API_PROCESS)
         return record
 
     return Kept(
@@ -135,7 +136,7 @@ def kept_receiver(wanted: Receiver) -> Kept[ListeningRecord]:
     digest = wanted.digest
 
     def start(folder: Path, before: ListeningRecord | None) -> ListeningRecord:
-        with _reservation(wanted.host, wanted.port, before) as reservation:
+        with _reservation(LISTENER, wanted.host, wanted.port, before) as reservation:
             return start_at(reservation.getsockname()[1], folder)
 
     def start_at(port: int, folder: Path) -> ListeningRecord:
@@ -146,7 +147,7 @@ def kept_receiver(wanted: Receiver) -> Kept[ListeningRecord]:
         record = ListeningRecord(
             pid=pid, identity=identity, host=wanted.host, port=port, wanted=digest
         )
-        _require(record, log, _answers, "The receiver of webhooks")
+        _require(record, log, _answers, LISTENER)
         return record
 
     return Kept(RECEIVER, ListeningRecord, start, _answers, lambda record: record.wanted == digest)
@@ -170,14 +171,18 @@ def _answers(record: ListeningRecord) -> bool:
     return embedded.answers_with(f"{record.address}/health", wanted={"ok": True})
 
 
-def _reservation(host: str, port: int, before: ListeningRecord | None) -> socket.socket:
+def _reservation(what: str, host: str, port: int, before: ListeningRecord | None) -> socket.socket:
     """Return what keeps the port that is asked for; the one before where any will do."""
     try:
         return reserving_socket(host, before.port if before and port == 0 else port, port)
     except OSError as error:
+        where, remedy = (
+            (f"port {port}", "Give another --webhook-port, or stop what uses it.")
+            if port
+            else ("any port", "Give a --host that is an address of this machine.")
+        )
         raise ServerError(
-            f"The receiver of webhooks cannot listen on {host}:{port}: {error.strerror or error}. "
-            "Give another --webhook-port, or stop what uses it."
+            f"{what} cannot listen on {host}, {where}: {error.strerror or error}. {remedy}"
         ) from error
 
 

@@ -137,7 +137,7 @@ def _hub(plan: Plan, say: Say) -> Iterator[Member]:
     """Start the workspace's own Hub where a recipe publishes to it."""
     publishes = [each.recipe.publish for each in plan.recipes]
     if any(publish is not None and publish.endpoint == LOCAL for publish in publishes):
-        say("Starting the workspace's Hub ...")
+        say("Seeing to the workspace's Hub ...")
         record, how = hub_server.ensure(plan.workspace)
         yield Member("hub", how, record.pid, record.endpoint)
 
@@ -145,7 +145,7 @@ def _hub(plan: Plan, say: Say) -> Iterator[Member]:
 def _register(plan: Plan, say: Say) -> bool:
     """Tell the server of pools, automations and deployments."""
     if not plan.settings.recipes:
-        say("Writing the demo's data ...")
+        say("Seeing to the demo's data ...")
         demonstration.ensure_data(plan.workspace)
     told = Told(plan.recipes, plan.workspace, plan.settings.schedule or None)
     with get_client(sync_client=True) as client:
@@ -160,7 +160,7 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     access = ensure_access(workspace).for_client()
     apis = [record.api_url]
     for number in range(2, plan.settings.api_processes + 1):
-        say(f"Starting API process {number} ...")
+        say(f"Seeing to API process {number} ...")
         api, how = kept_api(workspace, record, number).ensure(folder(workspace))
         apis.append(f"{api.address}/api")
         yield Member(f"api-{number}", how, api.pid, api.address)
@@ -169,11 +169,11 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     clients = [Client(url, access) for url in apis]
     turns = zip(workers_on(plan.devices, os.cpu_count() or 1), itertools.cycle(clients))
     for worker, client in turns:
-        say(f"Starting {worker.name} ...")
+        say(f"Seeing to {worker.name} ...")
         yield _ensure(kept_worker(worker, workspace, client), workspace)
     watching = tuple(each.path for each in plan.recipes if each.recipe.watched)
     if watching:
-        say("Starting the receiver of webhooks ...")
+        say("Seeing to the receiver of webhooks ...")
         settings = plan.settings
         wanted = Receiver(workspace, watching, settings.host, settings.webhook_port, clients[0])
         listening, how = kept_receiver(wanted).ensure(folder(workspace))
