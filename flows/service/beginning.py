@@ -36,9 +36,7 @@ def main() -> None:
         entrypoint = entrypoint_of(run)
         if entrypoint is not None:
             os.environ[ENTRYPOINT] = entrypoint
-            with contextlib.suppress(
-                Exception
-            ):  # the engine meets it, too, and the run's log tells
+            with contextlib.suppress(Exception):  # the engine meets it again, and tells the run
                 importlib.import_module(entrypoint.partition(":")[0])
     sys.argv = [engine.__file__]
     runpy.run_path(engine.__file__, run_name="__main__")
