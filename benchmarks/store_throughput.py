@@ -65,18 +65,19 @@ class Stand(NamedTuple):
 
     def turn(self, megabytes: int, *, copy_first: bool) -> Iterator[Timing]:
         """Yield every way once, on content that no store has seen and that is on the disk."""
-        source = self.work / "source"
+        source, copy = self.work / "source", self.work / "copy"
+        copy.unlink(missing_ok=True)  # every way writes a new file
         source.write_bytes(secrets.token_bytes(MB) * (megabytes - 1) + secrets.token_bytes(MB))
         sync(source)
         if copy_first:
-            yield _timed(megabytes, COPY, lambda: _copy(source, self.work / "copy"))
+            yield _timed(megabytes, COPY, lambda: _copy(source, copy))
         ref = ArtifactRef(uri="", sha256=sha256_of(source))
         for name, store in self.stores.items():
             yield _timed(megabytes, f"{name}: put", partial(store.put_file, source))
             for way in ("open",) if name == "folder" else ("open", "open again"):
                 yield _timed(megabytes, f"{name}: {way}", partial(store.open, ref))
         if not copy_first:
-            yield _timed(megabytes, COPY, lambda: _copy(source, self.work / "copy"))
+            yield _timed(megabytes, COPY, lambda: _copy(source, copy))
 
 
 def _copy(source: Path, target: Path) -> None:

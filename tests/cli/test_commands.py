@@ -196,7 +196,7 @@ def _environments_of_servers() -> str:
     environments = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if b"prefect\0server\0start" in (entry / "cmdline").read_bytes():
+            if b"\0server\0start" in (entry / "cmdline").read_bytes():
                 environments.append((entry / "environ").read_text())
         except OSError:  # it has ended meanwhile, or is someone else's
             continue
