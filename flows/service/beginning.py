@@ -24,9 +24,9 @@ from prefect.events import emit_event
 
 from flows.importing import without_collecting
 from flows.service.heartbeats import HEARTBEAT, HEARTBEAT_SECONDS
+from infra.environment import RUN
 
-# what Prefect's workers tell the processes of their runs, and what its engine looks for
-RUN, ENTRYPOINT = "PREFECT__FLOW_RUN_ID", "PREFECT__FLOW_ENTRYPOINT"
+ENTRYPOINT = "PREFECT__FLOW_ENTRYPOINT"  # what Prefect's engine looks for
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from flows import processes, server
-from flows.service.beginning import RUN
+from infra.environment import RUN
 
 _LOG = logging.getLogger(__name__)
 MESSAGE = "Its worker was stopped or started anew, and the run was ended with it."

@@ -21,9 +21,9 @@ from flows.server_process import (
 from flows.service.access import ensure_access
 from flows.service.backing import Backing, backing_of
 from flows.service.workers import CLIENT_ENVIRONMENT, Client, inherited
+from infra.environment import WORKSPACE
 from infra.files import canonical_json, make_folder
 from infra.ports import reserving_socket
-from infra.store.place import WORKSPACE
 
 RECEIVER, SERVICES = "receiver", "services"
 API = "api-"  # and a number, from 2

@@ -26,8 +26,8 @@ from flows.service.deploying import register
 from flows.service.pools import ensure_pools
 from flows.service.recipes import serve_recipes
 from flows.service.rendering import Told
+from infra.environment import WORKSPACE
 from infra.errors import InfraError
-from infra.store.place import WORKSPACE
 
 
 def main(arguments: Sequence[str]) -> int:

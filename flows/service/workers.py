@@ -16,8 +16,8 @@ from flows.errors import ServerError
 from flows.kept import Kept, ProcessRecord
 from flows.service.devices import VISIBLE, Device
 from flows.service.heartbeats import HEARTBEAT_SECONDS
+from infra.environment import WORKSPACE
 from infra.files import canonical_json, make_folder
-from infra.store.place import WORKSPACE
 
 PARENTS, WORKERS = "cpu", "gpu"
 THREADS = "OMP_NUM_THREADS"

@@ -11,12 +11,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.environment import RUN, WORKSPACE
 from infra.s3.address import SCHEME, Service
 from infra.store.folder import FolderStore
 from infra.store.protocol import Store
-
-WORKSPACE = "ROUNDHOUSE_WORKSPACE"
-"""Environment variable of a worker: which folder of its machine it uses, whatever it is told."""
 
 
 class StoreAddress(BaseModel):
@@ -78,8 +76,12 @@ class Place(BaseModel):
         return cls(workspace=at, store=store.model_copy(update={"uri": uri}))
 
     def here(self, environment: Mapping[str, str] = os.environ) -> Self:
-        """Return this place as a worker sees it, whose machine may use another workspace."""
-        own = environment.get(WORKSPACE)
+        """Return this place as a worker's run sees it, whose machine may use another workspace.
+
+        Who carries out a plan of its own is at home, whatever the environment says: a person who
+        names a workspace by a flag means that one.
+        """
+        own = environment.get(WORKSPACE) if RUN in environment else None
         return self.model_copy(update={"workspace": Path(own)}) if own else self
 
 

@@ -12,8 +12,9 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 
-from flows.service.beginning import RUN, beating
+from flows.service.beginning import beating
 from flows.service.heartbeats import HEARTBEAT
+from infra.environment import RUN
 from tests.support.service import BEGINNING, ROOT, state_of, wait_until
 from tests.support.slow_to_import import AWAITED
 

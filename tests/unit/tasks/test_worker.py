@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.environment import RUN, WORKSPACE
 from infra.errors import EngineMismatchError
 from infra.store import Place
-from infra.store.place import WORKSPACE
 from tasks.specs import WorkPlan
 from tasks.versions import own_engine
 from tasks.worker import require_engine, taken
@@ -35,13 +35,23 @@ def test_a_plan_is_carried_out_in_the_workspace_of_the_machine(
     """The store stays the one that it names; scratch files and caches go where the worker says."""
     place = Place.of(tmp_path / "of the parent", Place(workspace=tmp_path).store)
     plan = WorkPlan(place=place)
-    assert taken(plan) == plan
-
     monkeypatch.setenv(WORKSPACE, str(tmp_path / "own"))
+    monkeypatch.setenv(RUN, "8f2c")
     here = taken(plan).place
 
     assert here.workspace == tmp_path / "own"
     assert here.store == place.store
+
+
+def test_who_carries_out_a_plan_of_its_own_stays_where_it_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A flag goes before the environment, also for what is done in the same process."""
+    plan = WorkPlan(place=Place.of(tmp_path / "named", Place(workspace=tmp_path).store))
+    monkeypatch.setenv(WORKSPACE, str(tmp_path / "usual"))
+    monkeypatch.delenv(RUN, raising=False)
+
+    assert taken(plan) == plan
 
 
 def test_a_plan_of_another_engine_is_not_taken(tmp_path: Path) -> None:
