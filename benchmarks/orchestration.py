@@ -239,7 +239,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--iters", type=int, default=50)
     parser.add_argument("--nsamples", type=int, default=32)
     parser.add_argument(
-        "--demo-seconds", type=float, default=1428.0, help="of a whole demo; the README tells one"
+        "--demo-seconds", type=float, default=301.0, help="of a whole demo on two quiet cores"
     )
     parser.add_argument("--out", type=Path, help="the page that is written")
     return parser.parse_args()
