@@ -96,16 +96,12 @@ def kept_worker(worker: Worker, workspace: Path, client: Client) -> Kept[Process
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a worker has of our environment: tokens and keys, but no setting of Prefect's.
-
-    It begins its runs by the first Python on its PATH, which must be ours.
-    """
-    ours, theirs = str(Path(sys.executable).parent), environment.get("PATH", os.defpath)
+    """Return what a worker has of our environment: tokens and keys, but no setting of Prefect's."""
     return {
         name: value
         for name, value in environment.items()
         if not name.startswith("PREFECT_") and name != processes.MARK
-    } | {"PATH": os.pathsep.join((ours, theirs))}
+    }
 
 
 def own_environment(worker: Worker, workspace: Path, client: Client) -> dict[str, str]:

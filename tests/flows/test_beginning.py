@@ -15,7 +15,7 @@ from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFi
 from flows.service.beginning import beating
 from flows.service.heartbeats import HEARTBEAT
 from infra.environment import RUN
-from tests.support.service import BEGINNING, ROOT, state_of, wait_until
+from tests.support.service import BEGIN, BEGINNING, ROOT, state_of, wait_until
 from tests.support.slow_to_import import AWAITED
 
 
@@ -73,6 +73,39 @@ def test_a_run_is_heard_of_before_its_flow_is_imported(
     finally:
         process.kill()
         process.wait()
+    assert state_of(client, run).is_completed()
+
+
+AS_A_WORKER = (
+    "import shlex, subprocess, sys;"
+    "sys.exit(subprocess.call(shlex.split(sys.argv[1]), cwd='/'))"  # a worker's runs have their own
+)
+OURS = Path(sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("python", "folder", "path"),
+    [
+        (str(OURS), "/", os.defpath),
+        (f"{OURS.parent.name}/{OURS.name}", OURS.parents[1], os.defpath),
+        (OURS.name, "/", f"{OURS.parent}:{os.defpath}"),
+    ],
+    ids=["absolute", "relative", "on its path"],
+)
+def test_a_run_begins_by_the_python_of_its_worker(
+    client: SyncPrefectClient, prefect_api_url: str, python: str, folder: str, path: str
+) -> None:
+    """However that was named, and whatever else there is on the machine."""
+    run = asked_for(client, "tests.support.slow_to_import:slow_to_import")
+    own = {"PREFECT_API_URL": prefect_api_url, "PYTHONPATH": str(ROOT), RUN: str(run)}
+    worker = subprocess.Popen(
+        [python, "-c", AS_A_WORKER, BEGIN],
+        executable=sys.executable,
+        cwd=folder,
+        env=os.environ | own | {"PATH": path},
+    )
+
+    assert worker.wait(60) == 0
     assert state_of(client, run).is_completed()
 
 

@@ -28,7 +28,7 @@ from flows.service.devices import Device
 from flows.service.pools import ensure_pools
 from flows.service.recipes import serve_recipes
 from flows.service.rendering import Told
-from flows.service.workers import WORKERS, Client, Worker, inherited, own_environment
+from flows.service.workers import WORKERS, Client, Worker, own_environment
 from tests.support.databases import postgres, postgres_url, redis_server
 from tests.support.proc import environment_of
 from tests.support.supervised import Part, Supervisor, answers, free_ports
@@ -95,8 +95,7 @@ class Cluster(NamedTuple):
         command = [*PREFECT, "worker", "start", "--type", "process", "--pool", pool, "--name", name]
         limit = ["--limit", "1" if pool == WORKERS else str(PARENTS_AT_ONCE)]
         (self.workspace_of(name) / "prefect" / "workers").mkdir(parents=True, exist_ok=True)
-        path = {"PATH": inherited(os.environ)["PATH"]}
-        return Part(name, [*command, *limit], self.client | path | own | QUICKER | environment)
+        return Part(name, [*command, *limit], self.client | own | QUICKER | environment)
 
     def register(self, *recipes: Path) -> None:
         """Tell the server of pools, automations and deployments, as `roundhouse up` does."""

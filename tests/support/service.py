@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 
 from flows import processes, server
 from flows.kept import ProcessRecord
+from flows.service.rendering import PACKAGED
 from flows.service.settings import folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +24,7 @@ COMMAND = (sys.executable, "-c", "from flows.cli import main; main()")
 PATIENCE_SECONDS = 240.0
 WORKER = "worker-cpu-0"  # of the device
 BEGINNING = "flows.service.beginning"  # what a run's process is started by
-BEGIN = f"python3 -m {BEGINNING}"
+BEGIN: str = yaml.safe_load(PACKAGED.read_text(encoding="utf-8"))["definitions"]["begun"]["command"]
 
 
 class Told(NamedTuple):

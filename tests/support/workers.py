@@ -15,7 +15,6 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
-from flows.service.workers import inherited
 from tests.support.service import BEGIN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +39,6 @@ def deploy(api_url: str, pool: str, *flows: Flow[..., Any]) -> None:
 def working(api_url: str, pool: str, folder: Path, *, count: int = 2) -> Iterator[None]:
     """Run workers that carry out one flow run at a time each, with one thread."""
     environment = os.environ | {
-        "PATH": inherited(os.environ)["PATH"],
         "PREFECT_API_URL": api_url,
         "PREFECT_WORKER_QUERY_SECONDS": "0.5",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",

@@ -1,7 +1,5 @@
 """What a service was asked for is remembered, and which devices that means."""
 
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ from pydantic import ValidationError
 from flows.errors import DeviceError
 from flows.service.devices import Device, devices_of
 from flows.service.settings import ServiceSettings, merged, read_settings, write_settings
-from flows.service.workers import Client, inherited, own_environment, workers_on
+from flows.service.workers import Client, own_environment, workers_on
 
 CPU = Device("cpu-0", "")
 
@@ -83,16 +81,6 @@ def test_a_worker_sees_its_own_gpu_and_parents_see_none(tmp_path: Path) -> None:
     assert {each["PREFECT_API_AUTH_STRING"] for each in told} == {"word"}
     assert [worker.limit for worker in (parents, *workers)] == [None, 1, 1]
     assert [worker.pool for worker in (parents, *workers)] == ["cpu", "gpu", "gpu"]
-
-
-def test_a_worker_begins_its_runs_by_this_python() -> None:
-    """Not by whatever is first on a person's path."""
-    told = inherited({"PATH": "/usr/bin", "HF_TOKEN": "a word", "PREFECT_API_URL": "elsewhere"})
-    found = shutil.which("python3", path=told.pop("PATH"))
-
-    assert found is not None
-    assert Path(found).parent == Path(sys.executable).parent
-    assert told == {"HF_TOKEN": "a word"}
 
 
 @pytest.mark.parametrize(("cores", "threads"), [(16, "8"), (3, "1"), (1, "1")])
