@@ -17,7 +17,7 @@ from tests.support.cluster import Cluster
 
 SCHEDULED = "quantize/scheduled"
 AHEAD = dt.timedelta(seconds=4)
-EVERY = dt.timedelta(seconds=6)  # its process alone takes longer to start
+EVERY = dt.timedelta(seconds=2)  # a run takes longer, also one that finds all of its work done
 PATIENCE_SECONDS = 400.0
 
 
