@@ -20,7 +20,7 @@ from tests.support.ui import Ui
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDHOUSE = (sys.executable, "-c", "from flows.cli import main; main()")
-SIZES = BenchmarkSizes(circular_groups=8, science=96, reading=96, presence=96)
+SIZES = BenchmarkSizes(circular_groups=8, science=240, reading=240, presence=240)
 SMALL = (
     "calibration.pile.nsamples=16",
     "calibration.pile.seqlen=64",
