@@ -24,7 +24,6 @@ from flows.service.heartbeats import HEARTBEAT, PATIENCE
 
 LOST, NEVER_BEGAN = "flow run lost", "flow run never began"
 _ANY = "prefect.flow-run.*"
-_RUNNING = "prefect.flow-run.Running"
 TAKEN = ("Pending", "Submitting", "InfrastructurePending")  # as workers say, one after the other
 GIVEN_BACK = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot")
 ENDS = (
@@ -39,15 +38,9 @@ def lost_runs() -> AutomationCore:
         LOST,
         "A run whose heartbeats have stopped has lost its machine: set it to Crashed.",
         f"No heartbeat for {PATIENCE.total_seconds():.0f} s: its machine is gone.",
-        EventTrigger(
-            after={HEARTBEAT, _RUNNING},  # a machine may be lost before the first heartbeat
-            expect={HEARTBEAT, *_events((*GIVEN_BACK, *ENDS))},
-            match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=PATIENCE,
-        ),
+        # a machine may be lost before the first heartbeat
+        after={HEARTBEAT, *_events(("Running",))},
+        expect={HEARTBEAT, *_events((*GIVEN_BACK, *ENDS))},
     )
 
 
@@ -58,15 +51,8 @@ def stranded_runs() -> AutomationCore:
         "A run that a worker has taken and not begun has lost its machine: set it to Crashed.",
         f"Taken by a worker, and not heard of in {PATIENCE.total_seconds():.0f} s: its machine is "
         "gone.",
-        EventTrigger(
-            after=_events(TAKEN),
-            expect={HEARTBEAT, *_events(("Running", "Retrying", *GIVEN_BACK, *ENDS))},
-            match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=PATIENCE,
-        ),
+        after=_events(TAKEN),
+        expect={HEARTBEAT, *_events(("Running", "Retrying", *GIVEN_BACK, *ENDS))},
     )
 
 
@@ -82,13 +68,21 @@ def _events(states: Iterable[str]) -> set[str]:
 
 
 def _crashed_without(
-    name: str, description: str, message: str, trigger: EventTrigger
+    name: str, description: str, message: str, *, after: set[str], expect: set[str]
 ) -> AutomationCore:
-    """Return what sets a run to Crashed where nothing is heard of it."""
+    """Return what sets a run to Crashed where nothing expected of it follows in time."""
     return AutomationCore(
         name=name,
         description=description,
-        trigger=trigger,
+        trigger=EventTrigger(
+            after=after,
+            expect=expect,
+            match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=PATIENCE,
+        ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
 

@@ -13,7 +13,6 @@ import contextvars
 import importlib
 import os
 import runpy
-import sys
 import threading
 from collections.abc import Iterator
 from uuid import UUID
@@ -38,7 +37,6 @@ def main() -> None:
             os.environ[ENTRYPOINT] = entrypoint
             with contextlib.suppress(Exception):  # the engine meets it again, and tells the run
                 importlib.import_module(entrypoint.partition(":")[0])
-    sys.argv = [engine.__file__]
     runpy.run_path(engine.__file__, run_name="__main__")
 
 

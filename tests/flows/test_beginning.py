@@ -35,14 +35,18 @@ def asked_for(client: SyncPrefectClient, entrypoint: str) -> UUID:
     return client.create_flow_run_from_deployment(deployment).id
 
 
+def told(run: UUID, api_url: str) -> dict[str, str]:
+    """Return the environment that a run's process has from its worker."""
+    return os.environ | {"PREFECT_API_URL": api_url, "PYTHONPATH": str(ROOT), RUN: str(run)}
+
+
 def begun(run: UUID, api_url: str, folder: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start the process of a run as a worker does."""
-    own = {"PREFECT_API_URL": api_url, "PYTHONPATH": str(ROOT), RUN: str(run)}
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-m", BEGINNING],
             cwd=folder,
-            env=os.environ | own | environment,
+            env=told(run, api_url) | environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -97,15 +101,16 @@ def test_a_run_begins_by_the_python_of_its_worker(
 ) -> None:
     """However that was named, and whatever else there is on the machine."""
     run = asked_for(client, "tests.support.slow_to_import:slow_to_import")
-    own = {"PREFECT_API_URL": prefect_api_url, "PYTHONPATH": str(ROOT), RUN: str(run)}
-    worker = subprocess.Popen(
+    worker = subprocess.run(
         [python, "-c", AS_A_WORKER, BEGIN],
         executable=sys.executable,
         cwd=folder,
-        env=os.environ | own | {"PATH": path},
+        env=told(run, prefect_api_url) | {"PATH": path},
+        check=False,
+        timeout=60,
     )
 
-    assert worker.wait(60) == 0
+    assert worker.returncode == 0
     assert state_of(client, run).is_completed()
 
 
@@ -117,9 +122,9 @@ def test_a_flow_that_cannot_be_imported_is_told_by_the_engine(
     process = begun(run, prefect_api_url, tmp_path)
 
     assert process.wait(60) == 1
-    told = (tmp_path / "log").read_text()
-    assert "No module named 'tests.support.nowhere'" in told
-    assert "trying to load flow" in told
+    log = (tmp_path / "log").read_text()
+    assert "No module named 'tests.support.nowhere'" in log
+    assert "trying to load flow" in log
 
 
 def test_heartbeats_go_on_and_end_with_the_beginning(client: SyncPrefectClient) -> None:

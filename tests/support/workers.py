@@ -15,9 +15,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.settings import temporary_settings
 from prefect.types.entrypoint import EntrypointType
 
-from tests.support.service import BEGIN
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.service import BEGIN, ROOT
 
 
 def deploy(api_url: str, pool: str, *flows: Flow[..., Any]) -> None:
