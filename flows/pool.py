@@ -63,7 +63,7 @@ class Pool(NamedTuple):
             if state.is_completed():
                 empty += 1
                 _require_outcome(job, run, empty)
-            elif state.is_crashed() or state.is_cancelled():
+            elif state.is_crashed() or _is_called_off(state):
                 lost += 1
                 _require_patience(job, run, state, lost, self.workers.resubmits)
             else:
@@ -159,7 +159,13 @@ async def all_of(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
 
 
 def _is_over(run: FlowRun) -> bool:
-    return run.state is not None and run.state.is_final()
+    """Whether nothing is to be waited for any more."""
+    return run.state is not None and (run.state.is_final() or _is_called_off(run.state))
+
+
+def _is_called_off(state: State[Any]) -> bool:
+    """Whether a run is cancelled, or is being cancelled: the worker that sees to it may be gone."""
+    return state.is_cancelled() or state.is_cancelling()
 
 
 def _why(state: State[Any]) -> str:
@@ -179,11 +185,12 @@ def _require_outcome(job: Job[Any], run: FlowRun, empty: int) -> None:
 
 
 def _require_patience(job: Job[Any], run: FlowRun, state: State[Any], lost: int, most: int) -> None:
-    """Say that a worker was lost, or give up."""
+    """Say that a worker was lost, or the run called off by another; or give up."""
     if lost > most:
         raise WorkLostError(
             f"{job.title} was handed out {lost} times, and each time its worker was lost; the last "
             f"run is {run.name}: {_why(state)}. Look at the worker's log and at its machine's "
             "memory; the same command goes on behind the last finished block."
         )
-    say(f"{job.title}: its worker was lost ({_why(state)}); handed out again")
+    what = "it was cancelled" if _is_called_off(state) else "its worker was lost"
+    say(f"{job.title}: {what} ({_why(state)}); handed out again")

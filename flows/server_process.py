@@ -16,6 +16,7 @@ from flows.errors import ServerError
 from flows.kept import ListeningRecord
 from flows.service.access import Access, ensure_access, ensure_encryption_key
 from flows.service.backing import DATABASE, Backing, backing_of
+from flows.service.heartbeats import PATIENCE
 from infra.files import canonical_json, make_folder
 from infra.ports import reserving_socket
 
@@ -23,6 +24,7 @@ NAME = "server"
 USUAL_PORT = 4200  # Prefect's own
 START_SECONDS = 420.0  # half a minute where a first start creates the database; minutes if busy
 UI_API_URL = "PREFECT_SERVER_UI_API_URL"
+CANCELLING = "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS"
 
 
 class ServerRecord(ListeningRecord):
@@ -166,6 +168,7 @@ def base_environment(
         "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        CANCELLING: f"{PATIENCE.total_seconds():.0f}",  # else its machine is gone
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_UI_V2_ENABLED": "false",  # the older UI asks nothing of other hosts
         "DO_NOT_TRACK": "1",

@@ -11,9 +11,10 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling, Pending
 
 from flows.errors import NoDeploymentError, WorkFailedError, WorkLostError
-from flows.pool import on_workers
+from flows.pool import POLL_SECONDS, on_workers
 from infra.store import Place, open_store
 from tasks.specs import WorkersSpec
 from tests.support.work import Errand, errand_job, run_errand
@@ -44,6 +45,31 @@ def runs_of(plan: Errand) -> list[FlowRun]:
     return sorted(found, key=lambda run: run.created or run.expected_start_time)
 
 
+def states_of(plan: Errand) -> list[str]:
+    """Return the state of every run of an errand, the first one first."""
+    return [run.state.name for run in runs_of(plan) if run.state is not None]
+
+
+def taken_and_left(plan: Errand) -> FlowRun:
+    """Hand an errand out as a parent does, to a worker that takes it and is gone."""
+    job = errand_job(plan)
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(f"{job.flow.name}/{POOL.pool}")
+        return client.create_flow_run_from_deployment(
+            deployment.id,
+            parameters=job.parameters,
+            name=job.title,
+            state=Pending(),
+            idempotency_key=f"{job.run_key}-0",
+        )
+
+
+def call_off(run: FlowRun) -> None:
+    """Cancel a run, as a parent does that has failed."""
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Cancelling())
+
+
 def test_what_was_done_is_found_and_never_done_again(tmp_path: Path) -> None:
     """The outcome is in the store, whoever put it there; who only found it says so."""
     plans = [Errand(place=Place(workspace=tmp_path), name=f"plain-{n}") for n in range(2)]
@@ -63,8 +89,7 @@ def test_a_lost_worker_costs_another_try(tmp_path: Path) -> None:
     assert parent([plan], POOL) == ["mortal is done"]
 
     assert plan.begun == 2
-    states = [run.state.name for run in runs_of(plan) if run.state is not None]
-    assert states == ["Crashed", "Completed"]
+    assert states_of(plan) == ["Crashed", "Completed"]
 
 
 def test_there_is_an_end_to_losing_workers(tmp_path: Path) -> None:
@@ -113,6 +138,32 @@ def test_two_parents_wait_for_one_run(tmp_path: Path) -> None:
 
     assert one.result() == other.result() == ["shared is done"]
     assert plan.begun == 1
+
+
+def test_nobody_waits_for_a_run_that_is_being_cancelled(tmp_path: Path) -> None:
+    """The worker that would see to its end may be gone; what was to be done is handed out anew."""
+    plan = Errand(place=Place(workspace=tmp_path), name="called-off")
+    call_off(taken_and_left(plan))
+
+    assert parent([plan], POOL) == ["called-off is done"]
+
+    assert plan.begun == 1
+    assert states_of(plan) == ["Cancelling", "Completed"]
+
+
+def test_a_run_that_another_calls_off_is_handed_out_anew(tmp_path: Path) -> None:
+    """Two parents shared it, and one of them failed: that is no failure of the other."""
+    plan = Errand(place=Place(workspace=tmp_path), name="shared-off")
+    run = taken_and_left(plan)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(copy_context().run, parent, [plan], POOL)
+        time.sleep(2 * POLL_SECONDS)
+        waited = not waiting.done()
+        call_off(run)
+
+    assert waited
+    assert waiting.result() == ["shared-off is done"]
+    assert states_of(plan) == ["Cancelling", "Completed"]
 
 
 def test_a_pool_that_nobody_has_set_up_is_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling, Pending
 
 from tests.support.campaign import DEPLOYMENT, Outcome, export_sums, placed
 from tests.support.cluster import RUN_ID, Cluster
@@ -20,11 +21,15 @@ LOST = "gpu-0"
 def test_its_run_is_crashed_within_two_minutes_and_done_elsewhere(
     cluster: Cluster, recipe: dict[str, Any], undisturbed: Outcome
 ) -> None:
-    """The missing heartbeats tell; the parent and what runs elsewhere are left alone."""
+    """The missing heartbeats tell; the parent and what runs elsewhere are left alone.
+
+    A run of that machine that was being cancelled is Cancelled in the same time.
+    """
     mine = placed(recipe, cluster, "lost")
     parameters = {"recipe": mine, "workspace": str(cluster.workspace_of("cpu"))}
     parent = cluster.submit(DEPLOYMENT, parameters, "lost")
 
+    called_off = cancelled_and_left(cluster)
     lost = lose_machine(cluster)
     since = time.monotonic()
     try:
@@ -35,6 +40,11 @@ def test_its_run_is_crashed_within_two_minutes_and_done_elsewhere(
             poll=0.5,
         )
         found = time.monotonic() - since
+        wait_until(
+            lambda: state_of(cluster, called_off) == "Cancelled",
+            f"{called_off}, which was being cancelled there, to be Cancelled",
+            seconds=since + FOUND_SECONDS - time.monotonic(),
+        )
         wait_until(
             lambda: state_of(cluster, parent.id) == "Completed",
             "the run to complete",
@@ -66,6 +76,15 @@ def lose_machine(cluster: Cluster) -> UUID:
     cluster.supervisor.lose(LOST)
     strike(target)
     return run
+
+
+def cancelled_and_left(cluster: Cluster) -> UUID:
+    """Return a run that a worker had taken and somebody has cancelled; the worker is gone."""
+    with cluster.spoken_to() as client:
+        deployment = client.read_deployment_by_name(DEPLOYMENT)
+        run = client.create_flow_run_from_deployment(deployment.id, state=Pending())
+        client.set_flow_run_state(run.id, Cancelling())
+    return run.id
 
 
 def children_of(cluster: Cluster, parent: FlowRun) -> list[FlowRun]:

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from prefect.settings import Settings
 
 from flows import processes, server, server_process
 from flows.server_process import Wanted
+from flows.service.heartbeats import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,15 @@ def test_the_server_keeps_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert environment["DO_NOT_TRACK"] == "1"
     assert environment["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
     assert "hidden" not in environment.values()
+
+
+def test_the_server_ends_what_is_cancelled_and_nobody_sees_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After as long as a run may be silent; Prefect's own waits for five minutes."""
+    told = server_process.CANCELLING
+    monkeypatch.setenv(told, server_process._environment(tmp_path, Wanted(), 4321)[told])
+
+    understood = Settings().server.services.cancellation_cleanup
+
+    assert understood.cancelling_timeout_seconds == PATIENCE.total_seconds()
