@@ -4,7 +4,6 @@ import time
 from typing import Any
 from uuid import UUID
 
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling, Pending
 
@@ -54,7 +53,9 @@ def test_its_run_is_crashed_within_two_minutes_and_done_elsewhere(
         cluster.supervisor.start(cluster.worker(LOST))
 
     print(f"the run of a lost machine was Crashed after {found:.0f} s")  # noqa: T201 -- a figure
-    crashed = [run.id for run in children_of(cluster, parent) if "Crashed" in states(cluster, run)]
+    crashed = [
+        run.id for run in cluster.children_of(parent.id) if "Crashed" in states(cluster, run)
+    ]
     assert crashed == [lost]
     assert "Crashed" not in states(cluster, parent)
     assert export_sums(cluster.folder / "exports" / "lost") == undisturbed.sums
@@ -85,13 +86,6 @@ def cancelled_and_left(cluster: Cluster) -> UUID:
         run = client.create_flow_run_from_deployment(deployment.id, state=Pending())
         client.set_flow_run_state(run.id, Cancelling())
     return run.id
-
-
-def children_of(cluster: Cluster, parent: FlowRun) -> list[FlowRun]:
-    """Return the runs that a run has handed out."""
-    chosen = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-    with cluster.spoken_to() as client:
-        return client.read_flow_runs(flow_run_filter=chosen)
 
 
 def state_of(cluster: Cluster, run: UUID) -> str | None:

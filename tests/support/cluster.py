@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterParentFlowRunId
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.settings import temporary_settings
@@ -130,6 +131,12 @@ class Cluster(NamedTuple):
         """Return a run as the server knows it."""
         with self.spoken_to() as client:
             return client.read_flow_run(run_id)
+
+    def children_of(self, run_id: UUID) -> list[FlowRun]:
+        """Return the runs that a run has handed out."""
+        chosen = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_id]))
+        with self.spoken_to() as client:
+            return client.read_flow_runs(flow_run_filter=chosen)
 
     def process_of(self, run_id: UUID) -> int | None:
         """Return the number of the process that carries out a run; None if there is none."""
