@@ -6,6 +6,9 @@ limit is free.  A run that ends, pauses, is cancelled or given back says so, and
 a late heartbeat of one that has ended does no harm, because the server lets no run leave an end for
 Crashed.
 
+Only runs of our own flows are looked after: what else is on a server may be silent as long as it
+likes, and by default it is heard of every three minutes.
+
 What a worker has taken is heard of from the beginning of its process, long before the run itself
 begins (`flows.service.beginning`).  What the worker says meanwhile is no sign of the run's life: it
 may be gone a moment later.
@@ -26,6 +29,10 @@ LOST, NEVER_BEGAN = "flow run lost", "flow run never began"
 _ANY = "prefect.flow-run.*"
 TAKEN = ("Pending", "Submitting", "InfrastructurePending")  # as workers say, one after the other
 GIVEN_BACK = ("Scheduled", "Late", "AwaitingRetry", "AwaitingConcurrencySlot")
+OURS = (  # the names of all of our flows
+    "quantize", "capture-starts", "quantize-segment", "evaluate", "evaluate-models",
+    "answer-benchmarks", "compare-predictions", "watch-tags", "release", "promote",
+)  # fmt: skip
 ENDS = (
     "Completed", "Failed", "Crashed", "Cancelled", "Cancelling", "Paused", "Suspended",
     "Held", "Refused", "AlreadyReleased",  # as our own flows call theirs
@@ -78,6 +85,9 @@ def _crashed_without(
             after=after,
             expect=expect,
             match=ResourceSpecification({"prefect.resource.id": [_ANY]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": "flow", "prefect.resource.name": list(OURS)}
+            ),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,

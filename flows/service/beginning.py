@@ -15,6 +15,7 @@ import os
 import runpy
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from uuid import UUID
 
 from prefect import engine
@@ -30,24 +31,43 @@ ENTRYPOINT = "PREFECT__FLOW_ENTRYPOINT"  # what Prefect's engine looks for
 
 def main() -> None:
     """Import what the run needs, heard of all the while, and hand over to Prefect's engine."""
-    run = UUID(os.environ[RUN])
-    with beating(run), without_collecting():
-        entrypoint = entrypoint_of(run)
-        if entrypoint is not None:
-            os.environ[ENTRYPOINT] = entrypoint
+    begun = what_begins(UUID(os.environ[RUN]))
+    with beating(begun), without_collecting():
+        if begun.entrypoint is not None:
+            os.environ[ENTRYPOINT] = begun.entrypoint
             with contextlib.suppress(Exception):  # the engine meets it again, and tells the run
-                importlib.import_module(entrypoint.partition(":")[0])
+                importlib.import_module(begun.entrypoint.partition(":")[0])
     runpy.run_path(engine.__file__, run_name="__main__")
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run that begins."""
+
+    run: UUID
+    flow: UUID
+    flow_name: str
+    entrypoint: str | None  # where the flow is, as its deployment says
+
+    @property
+    def related(self) -> dict[str, str]:
+        """The flow, as Prefect's own heartbeats name it: automations choose by that."""
+        return {
+            "prefect.resource.id": f"prefect.flow.{self.flow}",
+            "prefect.resource.role": "flow",
+            "prefect.resource.name": self.flow_name,
+        }
+
+
 @contextlib.contextmanager
-def beating(run: UUID, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
+def beating(begun: Begun, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
     """Send a heartbeat of a run at once, and again each time that so many seconds have passed."""
     over = threading.Event()
+    resource = {"prefect.resource.id": f"prefect.flow-run.{begun.run}"}
 
     def beat() -> None:
         while True:
-            emit_event(HEARTBEAT, resource={"prefect.resource.id": f"prefect.flow-run.{run}"})
+            emit_event(HEARTBEAT, resource=resource, related=[begun.related])
             if over.wait(seconds):
                 return
 
@@ -61,15 +81,18 @@ def beating(run: UUID, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
         beats.join()
 
 
-def entrypoint_of(run: UUID) -> str | None:
-    """Return where a run's flow is, as its deployment says.
+def what_begins(run: UUID) -> Begun:
+    """Return what the server knows of a run.
 
     Raises:
         PrefectException: The server does not know the run, or cannot be reached.
     """
     with get_client(sync_client=True) as client:
-        deployment = client.read_flow_run(run).deployment_id
-        return None if deployment is None else client.read_deployment(deployment).entrypoint
+        known = client.read_flow_run(run)
+        name = client.read_flow(known.flow_id).name
+        deployment = known.deployment_id
+        entrypoint = None if deployment is None else client.read_deployment(deployment).entrypoint
+    return Begun(run, known.flow_id, name, entrypoint)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventRelatedFilter,
+    EventResourceFilter,
+)
+from prefect.events.schemas.events import ResourceSpecification
 
-from flows.service.beginning import beating
+from flows.service.beginning import Begun, beating
 from flows.service.heartbeats import HEARTBEAT
 from infra.environment import RUN
 from tests.support.service import BEGIN, BEGINNING, ROOT, state_of, wait_until
@@ -52,12 +58,17 @@ def begun(run: UUID, api_url: str, folder: Path, **environment: str) -> subproce
         )
 
 
-def heartbeats(client: SyncPrefectClient, run: UUID) -> int:
-    """Return how many heartbeats of a run the server has heard."""
+def heartbeats(client: SyncPrefectClient, run: UUID, flow: str | None = None) -> int:
+    """Return how many heartbeats of a run the server has heard; such as name its flow, if asked."""
     asked = EventFilter(
         event=EventNameFilter(name=[HEARTBEAT]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{run}"]),
     )
+    if flow is not None:
+        labels = ResourceSpecification(
+            {"prefect.resource.role": "flow", "prefect.resource.name": flow}
+        )
+        asked.related = EventRelatedFilter(labels=labels)
     return client.read_events(asked, limit=50).total
 
 
@@ -70,6 +81,7 @@ def test_a_run_is_heard_of_before_its_flow_is_imported(
     process = begun(run, prefect_api_url, tmp_path, **{AWAITED: str(awaited)})
     try:
         wait_until(lambda: heartbeats(client, run) > 0, "its first heartbeat", 60.0)
+        assert heartbeats(client, run, flow="begun") == heartbeats(client, run)
         assert state_of(client, run).is_scheduled()
 
         awaited.touch()
@@ -130,7 +142,7 @@ def test_a_flow_that_cannot_be_imported_is_told_by_the_engine(
 def test_heartbeats_go_on_and_end_with_the_beginning(client: SyncPrefectClient) -> None:
     """The engine's own follow."""
     run = uuid4()
-    with beating(run, 0.5):
+    with beating(Begun(run, uuid4(), "quantize", None), 0.5):
         wait_until(lambda: heartbeats(client, run) > 2, "three heartbeats", 60.0)
     time.sleep(1)  # for the last one to arrive
     after = heartbeats(client, run)

@@ -15,7 +15,7 @@ from prefect.settings import get_current_settings, temporary_settings
 
 from flows import processes, server
 from flows.errors import ServerError
-from flows.service.automations import ensure_automations
+from flows.service.automations import OURS, ensure_automations
 
 RUNS, STEPS = 6, 30
 
@@ -53,7 +53,7 @@ def step(number: int) -> int:
     return number
 
 
-@flow
+@flow(name=OURS[0])
 def several_steps() -> int:
     """Take some steps."""
     return sum(step(number) for number in range(STEPS))

@@ -18,6 +18,7 @@ from flows import processes, server
 from flows.kept import ProcessRecord
 from flows.service.rendering import PACKAGED
 from flows.service.settings import folder
+from tests.support.sleeping import SLEEP
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = (sys.executable, "-c", "from flows.cli import main; main()")
@@ -100,7 +101,7 @@ def _environment() -> dict[str, str]:
 
 def start_sleep(client: SyncPrefectClient, seconds: float) -> UUID:
     """Start a run that sleeps, on the pool gpu, and wait until it does."""
-    flow = client.create_flow_from_name("sleep")
+    flow = client.create_flow_from_name(SLEEP)
     deployment = client.create_deployment(
         flow,
         "test",

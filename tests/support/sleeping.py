@@ -4,8 +4,10 @@ import time
 
 from prefect import flow
 
+SLEEP = "quantize-segment"  # a name of ours, so that automations look after its runs
 
-@flow(name="sleep", persist_result=False)
+
+@flow(name=SLEEP, persist_result=False)
 def sleep(seconds: float) -> None:
     """Sleep, in pieces that a signal can end."""
     deadline = time.monotonic() + seconds

@@ -1,8 +1,15 @@
 """A run is lost when three heartbeats are missing, and never when it has ended."""
 
+import importlib
+import pkgutil
+
+from prefect import Flow
+from prefect.events.schemas.events import ResourceSpecification
+
+import flows
 from flows.approval import HELD, REFUSED
 from flows.release import ALREADY
-from flows.service.automations import ENDS, GIVEN_BACK, TAKEN, lost_runs, stranded_runs
+from flows.service.automations import ENDS, GIVEN_BACK, OURS, TAKEN, lost_runs, stranded_runs
 from flows.service.heartbeats import HEARTBEAT_SECONDS, PATIENCE
 
 
@@ -45,3 +52,20 @@ def test_only_a_run_itself_is_looked_at_each_on_its_own() -> None:
     assert told.for_each == {"prefect.resource.id"}
     assert told.match.matches({"prefect.resource.id": "prefect.flow-run.0a"})
     assert not told.match.matches({"prefect.resource.id": "prefect.task-run.0a"})
+
+
+def test_every_flow_of_ours_is_looked_after_and_no_other() -> None:
+    """A flow of somebody else on the server may be silent for as long as it likes."""
+    modules = [
+        importlib.import_module(found.name)
+        for found in pkgutil.iter_modules(flows.__path__, "flows.")
+    ]
+    named = {
+        each.name for module in modules for each in vars(module).values() if isinstance(each, Flow)
+    }
+
+    assert set(OURS) == named
+    for automation in (lost_runs(), stranded_runs()):
+        assert automation.trigger.match_related == ResourceSpecification(
+            {"prefect.resource.role": "flow", "prefect.resource.name": list(OURS)}
+        )
