@@ -108,7 +108,7 @@ class Pool(NamedTuple):
                 if not (running or hinted) and time.monotonic() - waiting_since > HINT_SECONDS:
                     hinted = True
                     say(f"{job.title}: no worker of the pool {self.workers.pool} has taken it yet")
-        except asyncio.CancelledError:
+        except BaseException:
             await self._cancel(run)
             raise
         assert run.state is not None  # noqa: S101 -- a run that is over has a state
@@ -153,7 +153,8 @@ async def all_of(work: Sequence[Coroutine[Any, Any, R]]) -> list[R]:
         return list(await asyncio.gather(*under_way))
     except BaseException:
         for each in under_way:
-            each.cancel()
+            if not each.cancelling():  # one that ends its run may be interrupted in that
+                each.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
         raise
 

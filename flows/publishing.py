@@ -1,5 +1,6 @@
 """Publish what the gate let through: sample answers, the card, both formats, and links to them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from flows.evaluate import BASELINE
@@ -31,7 +32,12 @@ def look_before_publishing(recipe: Recipe) -> None:
 
 
 def publish_chosen(
-    recipe: Recipe, result: RunResult, text: CalibrationRef | None, place: Place
+    recipe: Recipe,
+    result: RunResult,
+    text: CalibrationRef | None,
+    place: Place,
+    *,
+    confirm: Callable[[], None],
 ) -> Published:
     """Publish the variant that a run chose, with a card that tells what was measured.
 
@@ -40,9 +46,11 @@ def publish_chosen(
         result: What the run gave, let through by the gate or by a person.
         text: The held-out text, for the commit that it was drawn at.
         place: Where work is kept, and found again.
+        confirm: Refuses where another process has taken this run over; asked last of all.
 
     Raises:
         PublishError: The Hub refuses; the message says what is there now.
+        LeaseLostError: Another process has taken this run over.
         InfraError: An export, a table or the disk refuses.
     """
     variant = result.chosen
@@ -52,6 +60,7 @@ def publish_chosen(
         recipe, variant.name, variant.examined, result.source, result.evaluation, place
     )
     facts = release_facts(recipe, result, answers, text=text)
+    confirm()
     return publish_facts(recipe, content, facts, answers, place)
 
 

@@ -58,10 +58,11 @@ def quantize_model(
     """
     recipe, place = at_its_hub(recipe, workspace), recipe.at(workspace)
     look_before_publishing(recipe)
+    store = open_store(place)  # before a model is fetched that could not be worked on
     named = resolve_model.with_options(task_run_name=f"resolve {recipe.model.source}")
     source = named(recipe.model.location, recipe.model.revision, place)
     return made_once(
-        open_store(place),
+        store,
         f"the run of {recipe.model.source} for {recipe.target}",
         done=lambda: None,  # another run that ends leaves this one little to do, and that is done
         make=lambda lease: _carried_out(recipe, source, lease, place, approve_hold=approve_hold),
@@ -82,8 +83,9 @@ def _carried_out(
     settled = approval.settle(result, recipe.gate, approve_hold=approve_hold)
     if recipe.publish is None or not isinstance(settled, RunResult):
         return settled
-    lease.confirm()  # who was believed dead must not publish beside its successor
-    published = publish_chosen(recipe, settled, material.text, place)
+    published = publish_chosen(  # who was believed dead must not publish beside its successor
+        recipe, settled, material.text, place, confirm=lease.confirm
+    )
     return settled.model_copy(update={"published": published})
 
 

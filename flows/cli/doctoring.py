@@ -12,6 +12,7 @@ from rich.text import Text
 from flows import recipefile
 from flows.cli.exits import Exit
 from flows.service.doctor import Finding, examine
+from flows.service.settings import read_settings
 
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -19,10 +20,17 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 def run(workspace: Path, recipes: Sequence[str], *, as_json: bool) -> Exit:
     """Look, and print what was found.
 
+    Args:
+        workspace: Folder of this machine.
+        recipes: Whose stores and Hubs are looked at; none: those of the workspace's service.
+        as_json: Print for programs.
+
     Raises:
         RecipeError: A recipe is not sound.
     """
-    loaded = [recipefile.load(name) for name in recipes]
+    served = read_settings(workspace.absolute()) if not recipes else None
+    chosen = served.recipes if served is not None else recipes
+    loaded = [recipefile.load(name) for name in chosen]
     findings = tuple(examine(workspace.absolute(), loaded))
     if as_json:
         told = [finding.model_dump(mode="json") for finding in findings]

@@ -21,6 +21,7 @@ from uuid import UUID
 from prefect import engine
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.states import Cancelled
 
 from flows.importing import without_collecting
 from flows.service.heartbeats import HEARTBEAT, HEARTBEAT_SECONDS
@@ -31,7 +32,10 @@ ENTRYPOINT = "PREFECT__FLOW_ENTRYPOINT"  # what Prefect's engine looks for
 
 def main() -> None:
     """Import what the run needs, heard of all the while, and hand over to Prefect's engine."""
-    begun = what_begins(UUID(os.environ[RUN]))
+    run = UUID(os.environ[RUN])
+    if is_called_off(run):
+        return
+    begun = what_begins(run)
     with beating(begun), without_collecting():
         if begun.entrypoint is not None:
             os.environ[ENTRYPOINT] = begun.entrypoint
@@ -79,6 +83,16 @@ def beating(begun: Begun, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
     finally:
         over.set()
         beats.join()
+
+
+def is_called_off(run: UUID) -> bool:
+    """Whether a run was cancelled before it began; it is Cancelled then, which is left to us."""
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(run).state
+        if state is None or not state.is_cancelling():
+            return False
+        client.set_flow_run_state(run, Cancelled(message="It was cancelled before it began."))
+        return True
 
 
 def what_begins(run: UUID) -> Begun:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
 from flows import processes, server
 from infra.environment import RUN
@@ -32,9 +32,12 @@ def runs_of(at: Path, names: Collection[str]) -> tuple[UUID, ...]:
 
 
 def report_lost(runs: Collection[UUID], workspace: Path) -> None:
-    """Set to Crashed what has not said itself how it ended, as far as there is a server to tell."""
+    """Set to Crashed what has not said itself how it ended, as far as there is a server to tell.
+
+    What was being cancelled is Cancelled then.
+    """
     record = server.read_record(workspace)
-    if not runs or record is None or not server.is_alive(record):
+    if not runs or record is None or not record.is_running:
         return
     try:
         with server.connected(workspace), get_client(sync_client=True) as client:
@@ -50,4 +53,6 @@ def _report(client: SyncPrefectClient, run: UUID) -> None:
     except ObjectNotFound:
         return
     if state is None or not state.is_final():
-        client.set_flow_run_state(run, Crashed(message=MESSAGE))
+        called_off = state is not None and state.is_cancelling()
+        ended = Cancelled if called_off else Crashed
+        client.set_flow_run_state(run, ended(message=MESSAGE))

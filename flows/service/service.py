@@ -197,8 +197,10 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
     workers = [name for name in others if name != SERVICES and not name.startswith(API)]
     runs = runs_of(at, workers)
     processes.stop_all(processes.marked(at, workers), patience_seconds=STOP_SECONDS)
-    report_lost(runs, workspace)
-    return tuple(name for name in others if _forget(at, name))
+    late = runs_of(at, workers)  # of a worker that began them while it was stopped
+    stopped = tuple(name for name in others if _forget(at, name))
+    report_lost({*runs, *late}, workspace)
+    return stopped
 
 
 def _recorded(at: Path) -> Iterator[str]:

@@ -46,15 +46,17 @@ def find_garbage(inventory: Inventory, days: float) -> Garbage:
 
 
 def remove_garbage(inventory: Inventory, garbage: Garbage, days: float) -> None:
-    """Remove it, but for objects that were written again meanwhile.
+    """Remove it, but for objects that were written again, or put on record, meanwhile.
 
     Raises:
+        CorruptArtifactError: As above.
         StorageError: The store cannot be written.
         StoreError: As above.
     """
+    named = named_by(tuple(inventory.manifests()))  # a first listing may have come too early
     for kept in garbage.objects:
         now = inventory.look(kept.digest)
-        if now is not None and now.age > days * DAY:
+        if kept.digest not in named and now is not None and now.age > days * DAY:
             inventory.remove(kept.digest)
     for leftover in garbage.leftovers:
         inventory.discard(leftover)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Cancelling
 
 from flows import server
 from flows.service.access import CLIENT_AUTH, auth_file
@@ -148,6 +149,19 @@ def test_a_worker_that_was_killed_is_mended_and_its_run_is_handed_back(
         assert runs == []
         after = start_sleep(client, 1.0)
         wait_until(lambda: state_of(client, after).is_completed(), "the next run")
+
+
+def test_a_run_that_was_being_cancelled_is_cancelled_with_its_worker(
+    service: RunningService,
+) -> None:
+    """Nobody is left to see to its end; nobody waits for that either."""
+    with service.client() as client:
+        run = start_sleep(client, 600.0)
+        os.kill(service.pid(WORKER), signal.SIGKILL)
+        client.set_flow_run_state(run, Cancelling())
+        assert service.run("up").code == 0
+
+        assert state_of(client, run).is_cancelled()
 
 
 def test_down_leaves_nothing_running_and_all_data(service: RunningService) -> None:

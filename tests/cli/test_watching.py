@@ -19,6 +19,7 @@ from flows.service.access import webhook_file
 from infra.demo import MODEL_DIR
 from infra.triggers.receiver import ROUTE
 from tests.support.local_hub import LocalHub, local_hub
+from tests.support.looking import look_at_tags
 from tests.support.service import RunningService, state_of, wait_until
 
 WORKER = "worker-cpu-0"
@@ -97,12 +98,13 @@ def test_a_tag_is_released_by_webhook_and_watcher_once(
         wait_until(lambda: bool(releases(client)), "the release")
         (released,) = releases(client)
         wait_until(lambda: state_of(client, released).is_final(), "its end")
-        look = client.read_deployment_by_name("watch-tags/every-5-minutes")
-        looked = client.create_flow_run_from_deployment(look.id)
-        wait_until(lambda: state_of(client, looked).is_final(), "a look at the tags")
+        looked = look_at_tags(
+            client,
+            lambda run: wait_until(lambda: state_of(client, run).is_final(), "a look at the tags"),
+        )
 
         assert state_of(client, released).name == "Completed", state_of(client, released).message
-        assert state_of(client, looked).name == "Completed", state_of(client, looked).message
+        assert looked.state_name == "Completed", looked.state
         assert [run.id for run in releases(client)] == [released.id]
     tags = {tag.name for tag in hub.api().list_repo_refs(TARGET).tags}
     assert tags == {"v1.0.0", "v1.0.0-auto_gptq"}

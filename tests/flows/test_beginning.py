@@ -17,12 +17,15 @@ from prefect.events.filters import (
     EventResourceFilter,
 )
 from prefect.events.schemas.events import ResourceSpecification
+from prefect.states import Cancelling, Pending
 
 from flows.service.beginning import Begun, beating
 from flows.service.heartbeats import HEARTBEAT
 from infra.environment import RUN
 from tests.support.service import BEGIN, BEGINNING, ROOT, state_of, wait_until
 from tests.support.slow_to_import import AWAITED
+
+WRITTEN_SECONDS = 6.0  # after which the server has written down all that it has heard
 
 
 @pytest.fixture
@@ -126,6 +129,20 @@ def test_a_run_begins_by_the_python_of_its_worker(
     assert state_of(client, run).is_completed()
 
 
+def test_what_was_cancelled_before_it_begins_ends_at_once(
+    client: SyncPrefectClient, prefect_api_url: str, tmp_path: Path
+) -> None:
+    """A worker does not see to what it has only taken; nothing of the flow is imported."""
+    run = asked_for(client, "tests.support.nowhere:nothing")
+    client.set_flow_run_state(run, Pending())
+    client.set_flow_run_state(run, Cancelling())
+    process = begun(run, prefect_api_url, tmp_path)
+
+    assert process.wait(60) == 0, (tmp_path / "log").read_text()
+    assert state_of(client, run).is_cancelled()
+    assert "before it began" in str(state_of(client, run).message)
+
+
 def test_a_flow_that_cannot_be_imported_is_told_by_the_engine(
     client: SyncPrefectClient, prefect_api_url: str, tmp_path: Path
 ) -> None:
@@ -144,8 +161,8 @@ def test_heartbeats_go_on_and_end_with_the_beginning(client: SyncPrefectClient) 
     run = uuid4()
     with beating(Begun(run, uuid4(), "quantize", None), 0.5):
         wait_until(lambda: heartbeats(client, run) > 2, "three heartbeats", 60.0)
-    time.sleep(1)  # for the last one to arrive
+    time.sleep(WRITTEN_SECONDS)
     after = heartbeats(client, run)
-    time.sleep(2)
+    time.sleep(WRITTEN_SECONDS)
 
     assert heartbeats(client, run) == after

@@ -1,6 +1,9 @@
 """The main flow, from a model to verified checkpoints, on a real server."""
 
 import hashlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,10 @@ import pytest
 from flows.errors import RecipeError
 from flows.quantize import quantize_model
 from flows.results import RunResult
-from infra.errors import OutputExistsError, TooFewSamplesError
+from infra.errors import MissingBucketError, OutputExistsError, TooFewSamplesError
+from infra.store import StoreAddress
+from tasks.progress import listening
+from tests.support.bucket import keys_of_anyone, running_bucket
 from tests.support.pages import artifacts_of, latest_run, tasks_of
 from tests.support.requests import small_recipe, write_data
 
@@ -133,6 +139,42 @@ def test_another_folder_and_an_empty_store_give_the_same_bytes(
     assert digests(tmp_path / "out") == digests(out)
 
 
+class Words(logging.Handler):
+    """Keeps what is told of all runs."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.told.append(record.getMessage())
+
+
+def test_two_runs_of_one_target_come_one_after_the_other(
+    first: tuple[RunResult, Path], tiny_model: Path, data: Path, tmp_path: Path
+) -> None:
+    """The second says for whom it waits, and finds all of the work done."""
+    recipe, words = small_recipe(tiny_model, data, tmp_path / "out"), Words()
+    with listening(words), ThreadPoolExecutor(2) as threads:
+        runs = [
+            threads.submit(copy_context().run, quantize_model, recipe, tmp_path / "workspace")
+            for _ in range(2)
+        ]
+        results = [run.result() for run in runs]
+
+    waiting = [line for line in words.told if line.startswith("Waiting for the run of")]
+    reused = sorted(
+        [block.reused for variant in result.variants for block in variant.blocks]
+        for result in results
+    )
+    assert len(waiting) == 1
+    assert recipe.target in waiting[0]
+    assert reused == [[False] * 4, [True] * 4]
+    assert digests(tmp_path / "out") == digests(first[1])
+
+
 def test_another_request_for_the_same_folder_is_refused_at_once(
     first: tuple[RunResult, Path], tiny_model: Path, data: Path, workspace: Path
 ) -> None:
@@ -141,6 +183,18 @@ def test_another_request_for_the_same_folder_is_refused_at_once(
     recipe = small_recipe(tiny_model, data, out, quantization={"iters": 3, "batch_size": 2})
     with pytest.raises(OutputExistsError, match="exists already"):
         quantize_model(recipe, workspace)
+
+
+def test_a_store_that_cannot_be_used_is_told_before_a_model_is_fetched(
+    data: Path, tmp_path: Path
+) -> None:
+    """Fetching one takes hours, and nothing could be kept of what is made of it."""
+    with keys_of_anyone(), running_bucket() as bucket:
+        store = StoreAddress(uri="s3://nobodys/runs", endpoint=bucket.endpoint)
+        recipe = small_recipe(tmp_path / "no model", data, tmp_path / "out")
+
+        with pytest.raises(MissingBucketError, match="has no bucket 'nobodys'"):
+            quantize_model(recipe.model_copy(update={"store": store}), tmp_path / "workspace")
 
 
 def test_segments_cut_the_model(

@@ -38,7 +38,10 @@ def test_another_engine_is_refused_by_name(
 def test_a_full_disk_is_told_and_room_mends_it(
     cluster: Cluster, recipe: dict[str, Any], undisturbed: Outcome
 ) -> None:
-    """The run fails with the file that found no room; the same command completes it later."""
+    """The run fails with the worker's file that found no room, and with what to do about it.
+
+    The same command completes it later.
+    """
     mine = placed(recipe, cluster, "full-disk")
     worker = cluster.worker("gpu-full")
     limited = [program("prlimit"), f"--fsize={ROOM_BYTES}", *worker.command]
@@ -48,7 +51,11 @@ def test_a_full_disk_is_told_and_room_mends_it(
 
     assert run.state is not None
     assert run.state_name == "Failed"
-    assert str(cluster.workspace_of("gpu-full")) in (run.state.message or "")
+    told = run.state.message or ""
+    assert "failed on its worker: DiskFullError: No room while writing" in told
+    assert f"{cluster.workspace_of('gpu-full')}/store/scratch" in told
+    assert "Free space there" in told
+    assert "what was finished before is kept" in told
     assert ended(cluster, mine, "full-disk").state_name == "Completed"
     assert export_sums(cluster.folder / "exports" / "full-disk") == undisturbed.sums
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 from huggingface_hub import CommitOperationAdd
@@ -18,6 +17,7 @@ from prefect.settings import temporary_settings
 from tasks import events
 from tests.release.conftest import ROOT, ROUNDHOUSE, SOURCE, STAGING, TARGET, Service
 from tests.support import pages
+from tests.support.looking import look_at_tags
 
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 PATIENCE_SECONDS = 420.0
@@ -140,9 +140,13 @@ def test_it_happens_once_however_often_it_is_told(
     assert told.returncode == 0, told.stderr
     assert f"was released before: {TARGET}@{released['v1.0.0']}" in told.stdout
     with server(service), get_client(sync_client=True) as client:
-        deployment = client.read_deployment_by_name("watch-tags/every-5-minutes")
-        look = client.create_flow_run_from_deployment(deployment.id)
-        wait_until(lambda: ended(client, look.id), "a look at the tags")
+        looked = look_at_tags(
+            client,
+            lambda run: wait_until(
+                lambda: is_over(client.read_flow_run(run)), "a look at the tags"
+            ),
+        )
+        assert looked.state_name == "Completed", looked.state
         runs = [run for run in pages.runs_named(RUN) if run.deployment_id is not None]
 
     assert len(runs) == 1
@@ -215,13 +219,6 @@ def told_of(client: SyncPrefectClient, event: str) -> list[dict[str, Any]]:
 def is_over(run: FlowRun) -> bool:
     """Tell whether a run has ended, however."""
     return run.state is not None and run.state.is_final()
-
-
-def ended(client: SyncPrefectClient, run_id: UUID) -> bool:
-    """Tell whether a run has ended, which must be well."""
-    state = client.read_flow_run(run_id).state
-    assert state is None or not (state.is_failed() or state.is_crashed()), state
-    return state is not None and state.is_completed()
 
 
 def segments(service: Service) -> int:

@@ -44,6 +44,7 @@ SERVING = (sys.executable, "-m", "flows.service.serving")
 RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of the process that carries out a run
 QUICKER = {  # than the defaults, which are made for hours of work
     "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_WORKER_PREFETCH_SECONDS": "2",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2",
 }
 

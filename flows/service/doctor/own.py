@@ -1,5 +1,6 @@
 """What the service itself has started: its server, its processes, its files and its ports."""
 
+import contextlib
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,13 @@ from flows import hub_server
 from flows import server as prefect_server
 from flows.embedded import HOST
 from flows.errors import ServerError
-from flows.kept import ProcessRecord
+from flows.kept import ListeningRecord, ProcessRecord
 from flows.server_process import USUAL_PORT
 from flows.service.access import auth_file, encryption_key_file, webhook_file
 from flows.service.doctor.finding import Finding, fail, ok, warn
 from flows.service.doctor.outside import clock
-from flows.service.settings import WEBHOOK_PORT, folder
+from flows.service.members import RECEIVER
+from flows.service.settings import ServiceSettings, folder, read_settings
 from infra.errors import StorageError
 from infra.local_hub.serving import USUAL_PORT as HUB_PORT
 from infra.ports import listening_socket
@@ -83,20 +85,35 @@ def private_files(workspace: Path) -> Iterator[Finding]:
 
 
 def ports(workspace: Path) -> Iterator[Finding]:
-    """Look whether the usual ports are free, or used by this workspace's own processes."""
-    records = (prefect_server.read_record(workspace), hub_server.read_record(workspace))
-    own = {record.port for record in records if record is not None and record.is_running}
-    running = (folder(workspace) / "receiver.json").exists()
+    """Look whether the ports are free that were asked for, or used by our own processes."""
+    asked = read_settings(workspace) or ServiceSettings()
+    own = set(_own_ports(workspace))
     for name, port, flag in (
-        ("server", USUAL_PORT, "--port"),
+        ("server", USUAL_PORT if asked.port is None else asked.port, "--port"),
         ("Hub", HUB_PORT, ""),
-        ("webhook receiver", WEBHOOK_PORT, "--webhook-port"),
+        ("webhook receiver", asked.webhook_port, "--webhook-port"),
     ):
-        if port in own or (port == WEBHOOK_PORT and running) or _is_free(port):
+        if port == 0:
+            yield ok("port", f"the {name} takes any that is free")
+        elif port in own or _is_free(port):
             yield ok("port", f"{port}, of the {name}, is free or its own")
         else:
             remedy = f"Give `roundhouse up` another {flag}." if flag else "It will take another."
             yield warn("port", f"{port}, of the {name}, is used by something else", remedy)
+
+
+def _own_ports(workspace: Path) -> Iterator[int]:
+    """Yield the ports of processes of ours that run."""
+    records: list[ListeningRecord | None] = [
+        prefect_server.read_record(workspace),
+        hub_server.read_record(workspace),
+    ]
+    with contextlib.suppress(OSError, ValueError):
+        told = (folder(workspace) / f"{RECEIVER}.json").read_bytes()
+        records.append(ListeningRecord.model_validate_json(told))
+    for record in records:
+        if record is not None and record.is_running:
+            yield record.port
 
 
 def _is_free(port: int) -> bool:

@@ -10,18 +10,19 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from flows import processes
 from flows.cli import doctoring
 from flows.cli.exits import Exit
-from flows.kept import ProcessRecord
+from flows.kept import ListeningRecord, ProcessRecord
 from flows.recipe import Recipe
 from flows.recipefile import check
 from flows.server_process import ServerRecord
 from flows.service.access import ensure_access
 from flows.service.doctor import machine, outside, own
-from flows.service.settings import folder
+from flows.service.settings import ServiceSettings, folder, write_settings
 from infra.ports import listening_socket
 
 RECIPE = {
@@ -180,3 +181,48 @@ def test_findings_are_printed_for_people_and_for_programs(
     assert {"name", "state", "seen", "remedy"} == told[0].keys()
     assert doctoring.run(tmp_path, (), as_json=False) is Exit.ENVIRONMENT
     assert "has died" in " ".join(capsys.readouterr().out.split())
+
+
+def ports_of(workspace: Path) -> dict[str, str]:
+    """Return what is told of the server's port and of the receiver's."""
+    server, _, receiver = own.ports(workspace)
+    return {"server": server.state, "receiver": receiver.state}
+
+
+def test_the_ports_that_were_asked_for_are_looked_at(tmp_path: Path) -> None:
+    """Used by a process of ours they are well; by another one, or a dead one, they are not."""
+    with listening_socket("127.0.0.1", 0) as one, listening_socket("127.0.0.1", 0) as other:
+        ports = [each.getsockname()[1] for each in (one, other)]
+        asked = ServiceSettings(port=ports[0], webhook_port=ports[1])
+        write_settings(tmp_path, asked)
+        taken = ports_of(tmp_path)
+        mine = ListeningRecord(
+            pid=os.getpid(), identity=str(processes.identity(os.getpid())), port=ports[1]
+        )
+        record = folder(tmp_path) / "receiver.json"
+        record.write_text(mine.model_dump_json())
+        ours = ports_of(tmp_path)
+        record.write_text(mine.model_copy(update={"identity": "another"}).model_dump_json())
+        dead = ports_of(tmp_path)
+    write_settings(tmp_path, ServiceSettings(port=0, webhook_port=0))
+
+    assert taken == {"server": "warn", "receiver": "warn"}
+    assert ours == {"server": "warn", "receiver": "ok"}
+    assert dead == taken
+    assert ports_of(tmp_path) == {"server": "ok", "receiver": "ok"}
+
+
+def test_the_recipes_of_the_service_are_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody has to name them again; a store that cannot be used is found."""
+    recipe = tmp_path / "mine.yaml"
+    (tmp_path / "file").touch()
+    store = {"uri": str(tmp_path / "file" / "below")}
+    recipe.write_text(yaml.safe_dump(RECIPE | {"store": store}))
+    write_settings(tmp_path, ServiceSettings(recipes=(str(recipe),)))
+
+    assert doctoring.run(tmp_path, (), as_json=True) is Exit.ENVIRONMENT
+    told = json.loads(capsys.readouterr().out)
+    failed = [each["name"] for each in told if each["state"] == "fail"]
+    assert failed == [outside.store(recipe_with(store=store), tmp_path).name]

@@ -121,6 +121,20 @@ def test_what_was_stored_again_is_young(tmp_path: Path) -> None:
     assert store.open(orphan).read_bytes() == b"orphan"
 
 
+def test_what_was_put_on_record_meanwhile_stays(tmp_path: Path) -> None:
+    """Its manifest came after the look, or a listing that was late has missed it."""
+    store = FolderStore(tmp_path)
+    found = store.put_bytes(b"found")
+    _age(tmp_path / found.uri, DAYS + 1)
+    garbage = find_garbage(store.inventory(), DAYS)
+    store.record(KEY, {"codes": found.model_dump()})
+
+    remove_garbage(store.inventory(), garbage, DAYS)
+
+    assert [kept.digest for kept in garbage.objects] == [found.sha256]
+    assert store.open(found).read_bytes() == b"found"
+
+
 def test_nothing_young_is_garbage(held: Held) -> None:
     """Objects of work that is under way have no manifest yet."""
     assert find_garbage(held.store.inventory(), DAYS) == Garbage((), ())

@@ -135,7 +135,7 @@ TestRivals.settings = settings(
 @pytest.fixture
 def leases(store: Store) -> Leases:
     """Return the leases of a store of each kind, with a short term."""
-    return Leases(store.registers(), term=1.0)
+    return Leases(store.registers(), term=2.0)
 
 
 def test_of_many_that_race_one_wins(leases: Leases) -> None:
