@@ -24,6 +24,7 @@ unit: .venv/installed
 		--ignore=tests/release --ignore=tests/integration --ignore=tests/browser
 
 test-cli: .venv/installed  ## the real command, in processes of its own: slower
+	@.ci/packages.sh
 	@$(BIN)/python -m pytest -q -n 4 $(SIDE_BY_SIDE) tests/cli
 
 test-integration: .venv/installed  ## the service on PostgreSQL, Redis and S3, and any of its processes killed

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What the tests need of the system beside Python: databases for test-integration, a browser for
-# test-browser.  Installs what is missing, needs root only for that, and starts nothing.
+# What the tests need of the system beside Python: databases for test-cli and test-integration, a
+# browser for test-browser.  Installs what is missing, needs root only for that, and starts nothing.
 set -euo pipefail
 
-packages=(postgresql redis-server chromium chromium-driver)
+packages=(postgresql redis-server sqlite3 chromium chromium-driver)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -123,8 +123,9 @@ def down(workspace: Path) -> tuple[str, ...]:
 
 
 def _server(plan: Plan, say: Say) -> tuple[ServerRecord, str]:
-    if server.read_record(plan.workspace) is None:
-        say("Starting Prefect's server (the first time takes half a minute) ...")
+    first = server.read_record(plan.workspace) is None
+    how_long = " (the first time takes half a minute)" if first else ""
+    say(f"Seeing to Prefect's server{how_long} ...")
     settings = plan.settings
     wanted = Wanted(
         settings.host, settings.port, guarded=True, processes=settings.api_processes,

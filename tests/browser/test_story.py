@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flows.service.automations import LOST, NEVER_BEGAN
 from tests.browser.conftest import Service
 from tests.support.ui import Ui
 
@@ -21,6 +22,9 @@ GREEN = (33, 157, 75)  # of a step that has completed
 NEAR, MANY_PIXELS = 16, 1000
 DRAWN_SECONDS = 60.0
 STATE_SECONDS = 30.0  # between two looks whether the run still goes on
+TOLD = "each => [...each.options].map(one => one.innerText).join(' ')"
+CHOICES = "[...document.querySelectorAll('select')]"
+CHOICE_OF_BITS = f"{CHOICES}.find(each => ({TOLD})(each) === '2 3 4 8')"
 BARS = ("segment-pile-1", "16bits-answer-the-benchmarks")
 BAD = {"Failed", "Crashed", "Cancelled"}
 BENCHMARKS = ("MMBench_DEV_EN_V11", "ScienceQA_VAL", "TextVQA_VAL", "POPE")
@@ -32,6 +36,7 @@ def run(ui: Ui, service: Service) -> str:
     assert service
     ui.open_form("quantize", "on-demand")
     ui.page.wait_for_text("Which model is quantized.")
+    ui.page.evaluate(f"{CHOICE_OF_BITS}.scrollIntoView({{block: 'center'}})")
     ui.photograph("form")
     return ui.submit()
 
@@ -72,6 +77,9 @@ def test_the_form_has_every_part_of_a_recipe_in_words(ui: Ui, service: Service) 
     assert "Folder of this machine for the store, caches and servers." in text
     values = ui.page.evaluate("[...document.querySelectorAll('input, textarea')].map(f => f.value)")
     assert {"demo", "packaged:demo", str(service.recipe.quantization.iters)} <= set(values)
+    chosen = ui.page.evaluate(f"{CHOICE_OF_BITS}.selectedOptions[0].innerText")
+    assert chosen == str(service.recipe.quantization.bits)
+    assert {"32 64 128 -1", "transformers vllm"} <= set(ui.page.evaluate(f"{CHOICES}.map({TOLD})"))
 
 
 def test_what_cannot_be_a_revision_is_refused_in_the_form(ui: Ui) -> None:
@@ -209,7 +217,7 @@ def test_what_finds_lost_runs_and_releases_by_tag_is_there(ui: Ui, finished: str
     ui.page.wait_for_text("release-on-tag")
     ui.photograph("automations")
 
-    assert "lost" in ui.page.text()
+    assert_shown(ui.page.text(), (LOST, NEVER_BEGAN))
 
 
 def test_the_server_has_refused_nobody(service: Service, finished: str) -> None:
@@ -238,6 +246,8 @@ def watched(ui: Ui, run: str, key: str) -> Iterator[str]:
     while not last.endswith(": done"):
         line = ui.bar(key)
         if line is not None and line != last:
+            if not last and not line.endswith(": done"):
+                ui.photograph("bar", height=400)
             yield line
             last = line
         elif time.monotonic() > look:

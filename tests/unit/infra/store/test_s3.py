@@ -16,8 +16,10 @@ from infra.s3.address import Object, split
 from infra.s3.client import S3
 from infra.store import ArtifactRef, Place, Store, fingerprint, open_store, transfer
 from infra.store.bucket import Bucket as Objects
+from infra.store.leases import Leases, Sighting
 from infra.store.s3 import S3Store
 from tests.support.bucket import Bucket
+from tests.support.unlisted import listing_nothing
 
 KEY = fingerprint({"step": "test"})
 LARGE = transfer.PIECE_BYTES * 2 + 12345  # three pieces
@@ -217,8 +219,22 @@ def test_a_full_disk_says_so_and_leaves_nothing(opened: Store, place: Place) -> 
     assert [path for path in place.local.rglob("*") if path.is_file()] == []
 
 
-def test_a_listing_is_no_truth(opened: Store) -> None:
-    """An object that was never listed is opened as soon as it is written."""
-    for number in range(20):
-        ref: ArtifactRef = opened.put_bytes(bytes([number]))
-        assert opened.open(ref).read_bytes() == bytes([number])
+def test_a_listing_is_no_truth(place: Place) -> None:
+    """Where nothing is ever listed, objects, manifests and leases are found all the same."""
+    with listing_nothing() as (endpoint, service):
+        address = place.store.model_copy(update={"endpoint": endpoint})
+        store = open_store(place.model_copy(update={"store": address}))
+        ref: ArtifactRef = store.put_bytes(b"codes")
+        store.record(KEY, {"codes": ref.model_dump()})
+        with Leases(store.registers()).held("block 7") as lease:
+            assert isinstance(Leases(store.registers()).attempt("block 7", None), Sighting)
+            lease.confirm()
+        found = store.find(KEY)
+        asked = service.listed
+
+        assert store.put_bytes(b"codes") == ref
+        assert store.open(ref).read_bytes() == b"codes"
+        assert found == {"codes": ref.model_dump()}
+        assert asked == 0
+        assert list(store.inventory().objects()) == []  # so they were indeed not listed
+        assert service.listed > 0
