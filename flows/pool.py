@@ -108,6 +108,8 @@ class Pool(NamedTuple):
                 if not (running or hinted) and time.monotonic() - waiting_since > HINT_SECONDS:
                     hinted = True
                     say(f"{job.title}: no worker of the pool {self.workers.pool} has taken it yet")
+        except Exception:
+            raise  # the server did not answer, and would not hear of it either
         except BaseException:
             await self._cancel(run)
             raise

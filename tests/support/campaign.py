@@ -11,7 +11,7 @@ from uuid import UUID
 
 from infra.files import sha256_of
 from tests.support.cluster import BUCKET, Cluster
-from tests.support.evidence import Block, blocks_in
+from tests.support.evidence import Block, blocks_in, results_in
 from tests.support.kills import KINDS, strike
 
 COMMANDS = 6  # times that the same command is given, at most
@@ -35,6 +35,7 @@ class Killed(NamedTuple):
     target: str
     pids: tuple[int, ...]  # with those that may have ended with it
     at: float  # seconds since the run began
+    moment: float  # seconds since the epoch
 
 
 class Outcome(NamedTuple):
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):
     killed: tuple[Killed, ...]
     sums: dict[str, str]  # SHA-256 of each file of each export
     blocks: tuple[Block, ...]
+    results: tuple[float, ...]  # when each was put on record, in seconds since the epoch
 
 
 @dataclass
@@ -88,6 +90,7 @@ class _Run:
             killed=tuple(self._killed),
             sums=export_sums(Path(self._recipe["export"]["output_dir"])),
             blocks=blocks_in(cluster.journal, f"{BUCKET}/{self._name}"),
+            results=results_in(cluster.journal, f"{BUCKET}/{self._name}"),
         )
 
     def _command(self) -> UUID:
@@ -118,7 +121,8 @@ class _Run:
             return False
         strike(target)
         at = time.monotonic() - self._began
-        self._killed.append(Killed(kind, target.name, target.pids + target.takes, at))
+        pids = target.pids + target.takes
+        self._killed.append(Killed(kind, target.name, pids, at, time.time()))
         campaign.planned.popleft()
         self._due = self._next_due()
         return kind == "main flow"

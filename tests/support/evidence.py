@@ -55,6 +55,13 @@ def blocks_in(journal: Path, root: str) -> tuple[Block, ...]:
     return tuple(Block(what, tuple(all_of), late[what]) for what, all_of in begun.items())
 
 
+def results_in(journal: Path, root: str) -> tuple[float, ...]:
+    """Return when results were put on record in the store at ``root``: seconds since the epoch."""
+    return tuple(
+        entry.at for folder, _name, entry in _written(journal, root) if folder == "manifests"
+    )
+
+
 def answers_in(journal: Path, root: str) -> frozenset[tuple[str, str]]:
     """Return benchmark and digest of all answers that are on record in the store at ``root``."""
     found: set[tuple[str, str]] = set()

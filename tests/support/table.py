@@ -5,7 +5,10 @@ from pathlib import Path
 
 from tests.support.campaign import Killed, Outcome
 
-HEAD = ("run", "killed", "which", "at second", "blocks begun again", "seconds lost of it")
+HEAD = (
+    "run", "killed", "which", "at second", "blocks begun again", "seconds lost of it",
+    "seconds to the next result",
+)  # fmt: skip
 KEPT = Path("build") / "integration" / "kills.md"
 
 
@@ -34,11 +37,14 @@ def kept(since: float) -> str | None:
 def _row(number: int, kill: Killed, outcome: Outcome) -> tuple[str, ...]:
     lost = [block.lost[pid] for block in outcome.blocks for pid in kill.pids if pid in block.lost]
     seconds = f"{sum(lost):.1f}" if lost else "-"
-    return str(number), kill.kind, kill.target, f"{kill.at:.1f}", str(len(lost)), seconds
+    after = [moment - kill.moment for moment in outcome.results if moment > kill.moment]
+    result = f"{min(after):.1f}" if after else "-"
+    return str(number), kill.kind, kill.target, f"{kill.at:.1f}", str(len(lost)), seconds, result
 
 
 def _ends(undisturbed: Outcome, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    yield f"Undisturbed: {undisturbed.seconds:.0f} s."
+    results = len(undisturbed.results)
+    yield f"Undisturbed: {undisturbed.seconds:.0f} s, with {results} results on record."
     for number, outcome in enumerate(outcomes, start=1):
         same = "byte-identical" if outcome.sums == undisturbed.sums else "DIFFERENT"
         again = sum(len(block.lost) for block in outcome.blocks)
