@@ -10,7 +10,7 @@ Only runs of our own flows are looked after: what else is on a server may be sil
 likes, and by default it is heard of every three minutes.
 
 What a worker has taken is heard of from the beginning of its process, long before the run itself
-begins (`flows.service.beginning`).  What the worker says meanwhile is no sign of the run's life: it
+begins (`flows.service.begun`).  What the worker says meanwhile is no sign of the run's life: it
 may be gone a moment later.
 """
 

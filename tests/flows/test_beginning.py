@@ -19,7 +19,7 @@ from prefect.events.filters import (
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.states import Cancelling, Pending
 
-from flows.service.beginning import Begun, beating
+from flows.service.begun import Begun, beating
 from flows.service.heartbeats import HEARTBEAT
 from infra.environment import RUN
 from tests.support.service import BEGIN, BEGINNING, ROOT, state_of, wait_until
@@ -126,6 +126,25 @@ def test_a_run_begins_by_the_python_of_its_worker(
     )
 
     assert worker.returncode == 0
+    assert state_of(client, run).is_completed()
+
+
+def test_a_run_goes_on_when_its_worker_has_died(
+    client: SyncPrefectClient, prefect_api_url: str, tmp_path: Path
+) -> None:
+    """What it prints, and what its log says, goes nowhere then; the run ends as it would have."""
+    run = asked_for(client, "tests.support.slow_to_import:slow_to_import")
+    process = subprocess.Popen(
+        [sys.executable, "-m", BEGINNING],
+        cwd=tmp_path,
+        env=told(run, prefect_api_url) | {"PREFECT_LOGGING_LEVEL": "INFO"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+
+    assert process.wait(60) == 0
     assert state_of(client, run).is_completed()
 
 
