@@ -28,7 +28,8 @@ def test_a_worker_that_must_go_loses_the_block_in_hand_and_no_more(
 ) -> None:
     """The signal reaches all of its processes, as of systemd, or the worker alone, as of Docker.
 
-    Whatever it is, the run has crashed, and goes on elsewhere.
+    The worker ends its run with itself, before that can say so: its silence tells, and it goes on
+    elsewhere.
     """
     parameters = {
         "recipe": placed(recipe, cluster, NAME), "workspace": str(cluster.workspace_of("cpu"))
