@@ -36,6 +36,7 @@ def run(ui: Ui, service: Service) -> str:
     assert service
     ui.open_form("quantize", "on-demand")
     ui.page.wait_for_text("Which model is quantized.")
+    ui.page.wait(f"!!{CHOICE_OF_BITS}", what="the choice of bits")
     ui.page.evaluate(f"{CHOICE_OF_BITS}.scrollIntoView({{block: 'center'}})")
     ui.photograph("form")
     return ui.submit()
@@ -77,6 +78,7 @@ def test_the_form_has_every_part_of_a_recipe_in_words(ui: Ui, service: Service) 
     assert "Folder of this machine for the store, caches and servers." in text
     values = ui.page.evaluate("[...document.querySelectorAll('input, textarea')].map(f => f.value)")
     assert {"demo", "packaged:demo", str(service.recipe.quantization.iters)} <= set(values)
+    ui.page.wait(f"!!{CHOICE_OF_BITS}", what="the choice of bits")
     chosen = ui.page.evaluate(f"{CHOICE_OF_BITS}.selectedOptions[0].innerText")
     assert chosen == str(service.recipe.quantization.bits)
     assert {"32 64 128 -1", "transformers vllm"} <= set(ui.page.evaluate(f"{CHOICES}.map({TOLD})"))
