@@ -53,19 +53,29 @@ def test_every_file_of_the_packages_is_installed(installed: Path) -> None:
 
 
 def test_the_command_runs_from_there(installed: Path, tmp_path: Path) -> None:
-    """Without the checkout: it rounds the model that comes with it."""
+    """Without the checkout: it rounds the model that comes with it, on a server that it starts."""
+    asked = ("--model", "packaged:demo", "--iters", "0", "--output-dir", "out")
+    try:
+        ended = roundhouse("quantize", *asked, installed=installed, at=tmp_path)
+    finally:
+        down = roundhouse("down", installed=installed, at=tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    assert down.returncode == 0, down.stderr
+    assert (tmp_path / "out" / "auto_round" / "config.json").is_file()
+
+
+def roundhouse(
+    command: str, *arguments: str, installed: Path, at: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of what is installed."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-c", "from flows.cli import main; main()", "quantize", "--model"),
-            *("packaged:demo", "--iters", "0", "--output-dir", "out", "--workspace", "workspace"),
-        ],
-        cwd=tmp_path,
+    program = [sys.executable, "-c", "from flows.cli import main; main()"]
+    return subprocess.run(
+        [*program, command, *arguments, "--workspace", "workspace"],
+        cwd=at,
         env=own | {"PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-
-    assert ended.returncode == 0, ended.stderr
-    assert (tmp_path / "out" / "auto_round" / "config.json").is_file()
