@@ -29,10 +29,9 @@ ENTRYPOINT = "PREFECT__FLOW_ENTRYPOINT"  # what Prefect's engine looks for
 
 def main() -> None:
     """Import what the run needs, heard of all the while, and hand over to Prefect's engine."""
-    run = UUID(os.environ[RUN])
-    if is_called_off(run):
+    begun = what_begins(UUID(os.environ[RUN]))
+    if begun is None:
         return
-    begun = what_begins(run)
     with beating(begun), without_collecting():
         if begun.entrypoint is not None:
             os.environ[ENTRYPOINT] = begun.entrypoint
@@ -82,24 +81,19 @@ def beating(begun: Begun, seconds: float = HEARTBEAT_SECONDS) -> Iterator[None]:
         beats.join()
 
 
-def is_called_off(run: UUID) -> bool:
-    """Whether a run was cancelled before it began; it is Cancelled then, which is left to us."""
-    with get_client(sync_client=True) as client:
-        state = client.read_flow_run(run).state
-        if state is None or not state.is_cancelling():
-            return False
-        client.set_flow_run_state(run, Cancelled(message="It was cancelled before it began."))
-        return True
-
-
-def what_begins(run: UUID) -> Begun:
+def what_begins(run: UUID) -> Begun | None:
     """Return what the server knows of a run.
+
+    None: it was cancelled before it began, and is Cancelled now, which is left to us.
 
     Raises:
         PrefectException: The server does not know the run, or cannot be reached.
     """
     with get_client(sync_client=True) as client:
         known = client.read_flow_run(run)
+        if known.state is not None and known.state.is_cancelling():
+            client.set_flow_run_state(run, Cancelled(message="It was cancelled before it began."))
+            return None
         name = client.read_flow(known.flow_id).name
         deployment = known.deployment_id
         entrypoint = None if deployment is None else client.read_deployment(deployment).entrypoint
