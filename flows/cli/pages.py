@@ -147,6 +147,17 @@ their work, the workspace's Hub if a recipe publishes there, and for recipes tha
 repository a receiver of webhooks.  [bold]roundhouse down[/bold] stops all of it.
 """)
 
+WORKER_EXAMPLES = page("""
+[bold]Examples[/bold]
+
+PREFECT_API_URL=https://server/api PREFECT_API_AUTH_STRING=... roundhouse worker --device 0
+
+roundhouse worker --run-once   (a trial: connects, looks for work once, and ends)
+
+The service is the one that PREFECT_API_URL names, or else that of the workspace.  SIGTERM, as of a
+spot machine that is taken away, lets the run in hand put its block down; it goes on elsewhere.
+""")
+
 DOCTOR_EXAMPLES = page("""
 [bold]Examples[/bold]
 

@@ -68,6 +68,29 @@ def down(
     raise typer.Exit(finish(command, verbose=verbose))
 
 
+@up_app.command(epilog=pages.WORKER_EXAMPLES)
+def worker(
+    *,
+    pool: upflags.WorkPool = upflags.Pool.GPU,
+    device: upflags.WorkDevice = "auto",
+    name: upflags.WorkerName = None,
+    run_once: upflags.RunOnce = False,
+    workspace: flags.Workspace = flags.HERE,
+    verbose: flags.Verbose = False,
+) -> None:
+    """Join a service with one more worker, as a rule on another machine; stays until stopped."""
+    from flows.cli.exits import Exit, finish
+
+    def command() -> Exit:
+        with without_collecting():
+            from flows.cli import working
+
+        asked = working.Asked(pool, device, name, run_once)
+        return working.run(workspace, asked)
+
+    raise typer.Exit(finish(command, verbose=verbose))
+
+
 @up_app.command(epilog=pages.DOCTOR_EXAMPLES)
 def doctor(
     *,

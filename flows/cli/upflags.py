@@ -1,5 +1,6 @@
-"""The flags of `roundhouse up`, `down` and `doctor`."""
+"""The flags of `roundhouse up`, `down`, `worker` and `doctor`."""
 
+import enum
 from typing import Annotated
 
 import typer
@@ -52,6 +53,37 @@ Foreground = Annotated[
     typer.Option(
         "--foreground", help="Stay, start again what dies, and stop everything when stopped."
     ),
+]
+
+
+class Pool(enum.StrEnum):
+    """The work pools of a service, as `flows.service.workers` names them."""
+
+    GPU = "gpu"
+    CPU = "cpu"
+
+
+WorkPool = Annotated[
+    Pool,
+    typer.Option(
+        help="gpu: segments, answers and comparisons, one at a time.  cpu: runs that hand these "
+        "out, and wait."
+    ),
+]
+WorkDevice = Annotated[
+    str,
+    typer.Option(
+        help="What a worker of the pool gpu works on: auto (the GPU, or else the CPU), cpu, or a "
+        "number: 0."
+    ),
+]
+WorkerName = Annotated[
+    str | None,
+    typer.Option(help="How the pages call it.", show_default="the machine's name and the device"),
+]
+RunOnce = Annotated[
+    bool,
+    typer.Option("--run-once", help="Carry out what waits now, if anything does, and end."),
 ]
 Probed = Annotated[
     list[str] | None,

@@ -1,5 +1,7 @@
 """Which devices of this machine get a worker, and what each worker sees of them."""
 
+import os
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -17,38 +19,46 @@ class Device(NamedTuple):
     visible: str  # of CUDA's devices; nothing: the CPU alone
 
 
-def devices_of(settings: ServiceSettings, present: int) -> tuple[Device, ...]:
+def devices_of(settings: ServiceSettings, gpus: tuple[str, ...]) -> tuple[Device, ...]:
     """Return one device for each worker of the pool gpu.
 
     Args:
         settings: What is asked for.
-        present: How many GPUs this machine has.
+        gpus: This machine's, as CUDA_VISIBLE_DEVICES names each.
 
     Raises:
         DeviceError: A GPU is asked for that is not there, or is named twice.
     """
-    if settings.devices == "cpu" or (settings.devices == "auto" and not present):
+    if settings.devices == "cpu" or (settings.devices == "auto" and not gpus):
         return tuple(Device(f"cpu-{number}", "") for number in range(settings.cpu_workers))
     if settings.devices == "auto":
-        return tuple(_gpu(number) for number in range(present))
+        return tuple(_gpu(number, gpus) for number in range(len(gpus)))
     numbers = [int(number) for number in settings.devices.split(",")]
     if len(set(numbers)) < len(numbers):
+        raise DeviceError(f"GPU {settings.devices} names one twice: one worker uses one GPU alone.")
+    if absent := [number for number in numbers if number >= len(gpus)]:
+        have = f"it has {len(gpus)}, numbered from 0" if gpus else "it has none"
         raise DeviceError(
-            f"--devices {settings.devices} names a GPU twice: one worker uses one GPU alone."
+            f"GPU {settings.devices} is asked for: this machine has no GPU {absent[0]} that torch "
+            f"can use; {have}. Ask for auto or cpu, or see `roundhouse doctor`."
         )
-    if absent := [number for number in numbers if number >= present]:
-        have = f"it has {present}, numbered from 0" if present else "it has none"
-        raise DeviceError(
-            f"--devices {settings.devices}: this machine has no GPU {absent[0]} that torch can "
-            f"use; {have}. Give --devices auto or cpu, or see `roundhouse doctor`."
-        )
-    return tuple(_gpu(number) for number in numbers)
+    return tuple(_gpu(number, gpus) for number in numbers)
 
 
-def count_gpus() -> int:
-    """Return how many GPUs torch can use here."""
-    return torch.cuda.device_count()
+def gpus_here(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Return the GPUs that torch can use here, as CUDA_VISIBLE_DEVICES names each."""
+    return gpu_names(torch.cuda.device_count(), environment.get(VISIBLE, ""))
 
 
-def _gpu(number: int) -> Device:
-    return Device(f"gpu-{number}", str(number))
+def gpu_names(count: int, visible: str) -> tuple[str, ...]:
+    """Return how CUDA_VISIBLE_DEVICES names each of ``count`` GPUs.
+
+    Where it is set, by the scheduler of a cluster say, only those are ours that it names, and the
+    first of them is number 0.
+    """
+    given = [name.strip() for name in visible.split(",") if name.strip()]
+    return tuple(given[:count]) if given else tuple(str(number) for number in range(count))
+
+
+def _gpu(number: int, gpus: tuple[str, ...]) -> Device:
+    return Device(f"gpu-{number}", gpus[number])

@@ -6,7 +6,7 @@ something else is started anew.  So giving the command again is also how a servi
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from flows.service.access import auth_file, ensure_access
 from flows.service.automations import ensure_automations
 from flows.service.backing import DATABASE, REDIS, Backing, backing_of
 from flows.service.deploying import register
-from flows.service.devices import Device, count_gpus, devices_of
+from flows.service.devices import Device, devices_of, gpus_here
 from flows.service.lost import report_lost, runs_of
 from flows.service.members import (
     API,
@@ -37,6 +37,7 @@ from flows.service.recipes import Served, serve_recipes
 from flows.service.rendering import Told
 from flows.service.settings import ServiceSettings, folder, write_settings
 from flows.service.workers import STOP_SECONDS, Client, kept_worker, workers_on
+from infra.environment import RUN
 from infra.files import make_folder
 
 Say = Callable[[str], None]
@@ -84,7 +85,7 @@ def plan_of(workspace: Path, settings: ServiceSettings) -> Plan:
             f"--api-processes {settings.api_processes}: several processes need a database and a "
             f"Redis that they share. Set {DATABASE} and {REDIS}, or leave the flag at 1."
         )
-    devices = devices_of(settings, count_gpus())
+    devices = devices_of(settings, gpus_here())
     return Plan(workspace, settings, backing, devices, serve_recipes(settings.recipes, workspace))
 
 
@@ -197,11 +198,17 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
     others = sorted(set(_recorded(at)) - wanted)
     workers = [name for name in others if name != SERVICES and not name.startswith(API)]
     runs = runs_of(at, workers)
-    processes.stop_all(processes.marked(at, workers), patience_seconds=STOP_SECONDS)
+    processes.stop_all(_without_run(processes.marked(at, workers)), patience_seconds=STOP_SECONDS)
+    processes.stop_all(processes.marked(at, workers))  # runs whose worker had died
     late = runs_of(at, workers)  # of a worker that began them while it was stopped
     stopped = tuple(name for name in others if _forget(at, name))
     report_lost({*runs, *late}, workspace)
     return stopped
+
+
+def _without_run(pids: Iterable[int]) -> tuple[int, ...]:
+    """Return the workers among processes; they end their runs themselves, and better."""
+    return tuple(pid for pid in pids if RUN not in processes.environment(pid))
 
 
 def _recorded(at: Path) -> Iterator[str]:

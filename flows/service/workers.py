@@ -40,15 +40,19 @@ CLIENT_ENVIRONMENT = {
 class Worker(NamedTuple):
     """A worker that is to run."""
 
+    name: str  # as the server shows it
     pool: str
     device: Device | None  # None: parents, who use none
-    limit: int | None
     threads: int | None = None  # of the CPU; None: torch decides
 
     @property
-    def name(self) -> str:
-        """What its process is called in the workspace."""
-        return "worker-parents" if self.device is None else f"worker-{self.device.name}"
+    def command(self) -> list[str]:
+        """How its process is started."""
+        one_run = [] if self.device is None else ["--limit", "1"]
+        return [
+            sys.executable, "-m", "flows.service.working", "--pool", self.pool,
+            "--name", self.name, *one_run,
+        ]  # fmt: skip
 
 
 class Client(NamedTuple):
@@ -66,14 +70,14 @@ def workers_on(devices: tuple[Device, ...], cores: int) -> tuple[Worker, ...]:
     """
     threads = max(1, cores // max(1, len(devices)))
     return (
-        Worker(PARENTS, None, None),
-        *(Worker(WORKERS, device, 1, threads) for device in devices),
+        Worker("worker-parents", PARENTS, None),
+        *(Worker(f"worker-{device.name}", WORKERS, device, threads) for device in devices),
     )
 
 
 def kept_worker(worker: Worker, workspace: Path, client: Client) -> Kept[ProcessRecord]:
     """Return how a worker is started, and known again."""
-    command = _command(worker)
+    command = worker.command
     own = own_environment(worker, workspace, client)
     digest = hashlib.sha256(canonical_json([command, own])).hexdigest()
 
@@ -118,11 +122,3 @@ def own_environment(worker: Worker, workspace: Path, client: Client) -> dict[str
         VISIBLE: "" if worker.device is None else worker.device.visible,
         **({} if worker.threads is None else {THREADS: str(worker.threads)}),
     }
-
-
-def _command(worker: Worker) -> list[str]:
-    limit = [] if worker.limit is None else ["--limit", str(worker.limit)]
-    return [
-        sys.executable, "-m", "prefect", "worker", "start", "--pool", worker.pool,
-        "--type", "process", "--name", worker.name, *limit,
-    ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 Whoever wants a lease that is held watches its register.  If that stays as it is for a whole term,
 by the watcher's own clock, the holder is gone and the lease is taken over, with the epoch counted
-up by one; clocks of two machines are never compared.  Silence while nobody looked does not count:
-if the store was away, its holder could not write either.  A holder that was stopped and wakes up
-finds its writing refused.  One that is known to have died on this machine is not waited for.
+up by one; clocks of two machines are never compared.  Of a time in which nobody looked no more
+counts than that between two renewals: if the store was away, its holder could not write either.  A
+holder that was stopped and wakes up finds its writing refused.  One that is known to have died on
+this machine is not waited for.
 """
 
 import contextlib
@@ -30,10 +31,10 @@ T = TypeVar("T")
 
 
 class Sighting(NamedTuple):
-    """Somebody else's holding, and since when it is as it is, by the watcher's clock."""
+    """Somebody else's holding, and how long it has been as it is, by the watcher's clock."""
 
     holding: Holding
-    since: float
+    silent: float  # seconds
     looked: float  # when it was last seen so
 
 
@@ -129,19 +130,16 @@ class Leases(NamedTuple):
 
     def _watched(self, holding: Holding, seen: Sighting | None) -> Sighting:
         now = self.clock()
-        if (
-            seen is None
-            or seen.holding != holding
-            or now - seen.looked > holding.seconds / RENEWALS
-        ):
-            return Sighting(holding, since=now, looked=now)
-        return seen._replace(looked=now)
+        if seen is None or seen.holding != holding:
+            return Sighting(holding, silent=0.0, looked=now)
+        more = min(now - seen.looked, holding.seconds / RENEWALS)
+        return Sighting(holding, seen.silent + more, looked=now)
 
     def _is_over(self, seen: Sighting) -> bool:
         """Tell whether nobody holds a lease any more."""
         return (
             seen.holding.released
-            or self.clock() - seen.since >= seen.holding.seconds
+            or seen.silent >= seen.holding.seconds
             or is_dead(seen.holding.holder)
         )
 

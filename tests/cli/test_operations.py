@@ -111,7 +111,7 @@ def told(printed: dict[str, str], command: str) -> str:
         ("--set workers.pool=gpu", "taken by a worker"),
         ("prefect deployment ls", "quantize-segment/gpu"),
         ("roundhouse up --schedule", "Roundhouse is up"),
-        ("prefect worker start", "stopped!"),
+        ("roundhouse worker", "stopped!"),
         ("store.uri=s3://", "from-a-bucket/auto_gptq"),
         ("--model s3://", "streamed/auto_gptq"),
         ("roundhouse down", "Stopped"),

@@ -38,7 +38,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "roundhouse"
 GPU_WORKERS = ("gpu-0", "gpu-1")
 API_PROCESSES = ("api-1", "api-2")
-PARENTS_AT_ONCE = 4
 PREFECT = (sys.executable, "-m", "prefect")
 SERVING = (sys.executable, "-m", "flows.service.serving")
 RUN_ID = "PREFECT__FLOW_RUN_ID"  # in the environment of the process that carries out a run
@@ -89,15 +88,11 @@ class Cluster(NamedTuple):
 
     def worker(self, name: str, pool: str = WORKERS, **environment: str) -> Part:
         """Return a worker of a pool, on a machine of its own as far as the others can tell."""
-        device = Device(name, "") if pool == WORKERS else None
+        worker = Worker(name, pool, Device(name, "") if pool == WORKERS else None)
         access = {CLIENT_AUTH: self.client[CLIENT_AUTH]}
-        own = own_environment(
-            Worker(pool, device, None), self.workspace_of(name), Client(self.api_url, access)
-        )
-        command = [*PREFECT, "worker", "start", "--type", "process", "--pool", pool, "--name", name]
-        limit = ["--limit", "1" if pool == WORKERS else str(PARENTS_AT_ONCE)]
+        own = own_environment(worker, self.workspace_of(name), Client(self.api_url, access))
         (self.workspace_of(name) / "prefect" / "workers").mkdir(parents=True, exist_ok=True)
-        return Part(name, [*command, *limit], self.client | own | QUICKER | environment)
+        return Part(name, worker.command, self.client | own | QUICKER | environment)
 
     def register(self, *recipes: Path) -> None:
         """Tell the server of pools, automations and deployments, as `roundhouse up` does."""

@@ -36,26 +36,7 @@ def deploy(api_url: str, pool: str, *flows: Flow[..., Any]) -> None:
 @contextlib.contextmanager
 def working(api_url: str, pool: str, folder: Path, *, count: int = 2) -> Iterator[None]:
     """Run workers that carry out one flow run at a time each, with one thread."""
-    environment = os.environ | {
-        "PREFECT_API_URL": api_url,
-        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool,
-               "--limit", "1", "--name"]  # fmt: skip
-    workers = []
-    for number in range(count):
-        with (folder / f"{pool}-{number}.log").open("wb") as log:
-            workers.append(
-                subprocess.Popen(
-                    [*command, f"{pool}-{number}"],
-                    env=environment,
-                    cwd=folder,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                )
-            )
+    workers = [started_worker(api_url, pool, f"{pool}-{number}", folder) for number in range(count)]
     try:
         yield
     finally:
@@ -63,3 +44,22 @@ def working(api_url: str, pool: str, folder: Path, *, count: int = 2) -> Iterato
             worker.terminate()
         for worker in workers:
             worker.wait(timeout=30)
+
+
+def started_worker(api_url: str, pool: str, name: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a worker that carries out one flow run at a time, with a log of its name."""
+    environment = os.environ | {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "flows.service.working", "--pool", pool, "--limit", "1"]
+    with (folder / f"{name}.log").open("wb") as log:
+        return subprocess.Popen(
+            [*command, "--name", name],
+            env=environment,
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )

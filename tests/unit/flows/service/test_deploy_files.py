@@ -13,6 +13,7 @@ import yaml
 from flows.service.backing import Backing
 from flows.service.rendering import PACKAGED
 from flows.service.workers import CLIENT_ENVIRONMENT
+from flows.service.working import PATIENCE_SECONDS
 
 DEPLOY = PACKAGED.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -53,7 +54,8 @@ def test_workers_in_compose_send_heartbeats(name: str) -> None:
     told = {key: value for key, value in CLIENT_ENVIRONMENT.items() if "ANALYTICS" not in key}
 
     assert told.items() <= environment.items()
-    assert ("--limit 1" in SERVICES[name]["command"]) == (name == "worker-gpu-0")
+    assert SERVICES[name]["command"].startswith("roundhouse worker")
+    assert ("--pool cpu" in SERVICES[name]["command"]) == (name == "worker-parents")
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
@@ -70,14 +72,15 @@ def test_a_unit_starts_a_command_again_and_keeps_to_itself(unit: Path) -> None:
     assert not re.search("TOKEN=|AUTH_STRING=|SECRET", "".join(service.values()))
 
 
-def test_a_workers_unit_takes_one_run_on_one_gpu_and_sends_heartbeats() -> None:
-    """Its instance is the number of the GPU."""
+def test_a_workers_unit_works_on_the_gpu_of_its_number_and_is_told_alone_to_end() -> None:
+    """A run that got the signal, too, could not put its block down in peace."""
     text = (DEPLOY / "systemd" / "roundhouse-gpu-worker@.service").read_text(encoding="utf-8")
+    patience = re.search(r"^TimeoutStopSec=(\d+)$", text, flags=re.MULTILINE)
 
-    assert "CUDA_VISIBLE_DEVICES=%i" in text
-    assert "--limit 1" in text
-    for name, value in CLIENT_ENVIRONMENT.items():
-        assert f"{name}={value}" in text or "ANALYTICS" in name
+    assert "roundhouse worker --device %i " in text
+    assert "\nKillMode=mixed\n" in text
+    assert patience is not None
+    assert int(patience[1]) > PATIENCE_SECONDS
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

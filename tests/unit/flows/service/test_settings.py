@@ -33,34 +33,37 @@ def test_what_is_not_readable_is_not_remembered(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "present", "workers"),
+    ("devices", "gpus", "workers"),
     [
-        ("auto", 0, [CPU]),
-        ("auto", 2, [Device("gpu-0", "0"), Device("gpu-1", "1")]),
-        ("cpu", 2, [CPU]),
-        ("1", 2, [Device("gpu-1", "1")]),
+        ("auto", (), [CPU]),
+        ("auto", ("0", "1"), [Device("gpu-0", "0"), Device("gpu-1", "1")]),
+        ("cpu", ("0", "1"), [CPU]),
+        ("1", ("0", "1"), [Device("gpu-1", "1")]),
+        ("1", ("4", "GPU-8932f937"), [Device("gpu-1", "GPU-8932f937")]),
     ],
 )
-def test_each_device_gets_one_worker(devices: str, present: int, workers: list[Device]) -> None:
-    """The CPU is a device, too, where there is no other."""
-    assert list(devices_of(ServiceSettings(devices=devices), present)) == workers
+def test_each_device_gets_one_worker(
+    devices: str, gpus: tuple[str, ...], workers: list[Device]
+) -> None:
+    """The CPU where there is no GPU; GPUs are counted among those that are ours."""
+    assert list(devices_of(ServiceSettings(devices=devices), gpus)) == workers
 
 
 def test_the_cpu_may_have_several_workers() -> None:
     """For a machine with many cores, and for tests of what happens between workers."""
-    found = devices_of(ServiceSettings(devices="cpu", cpu_workers=2), 0)
+    found = devices_of(ServiceSettings(devices="cpu", cpu_workers=2), ())
 
     assert [device.name for device in found] == ["cpu-0", "cpu-1"]
 
 
 @pytest.mark.parametrize(
     ("devices", "told"),
-    [("0,2", "no GPU 2 .* it has 2"), ("1,1", "names a GPU twice")],
+    [("0,2", "no GPU 2 .* it has 2"), ("1,1", "names one twice")],
 )
 def test_a_gpu_that_is_not_there_is_refused(devices: str, told: str) -> None:
     """By its number, and with what is there."""
     with pytest.raises(DeviceError, match=told):
-        devices_of(ServiceSettings(devices=devices), 2)
+        devices_of(ServiceSettings(devices=devices), ("0", "1"))
 
 
 def test_what_is_no_list_of_devices_is_refused() -> None:
@@ -79,7 +82,9 @@ def test_a_worker_sees_its_own_gpu_and_parents_see_none(tmp_path: Path) -> None:
     assert {each["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] for each in told} == {"30"}
     assert {each["PREFECT_SERVER_EPHEMERAL_ENABLED"] for each in told} == {"false"}
     assert {each["PREFECT_API_AUTH_STRING"] for each in told} == {"word"}
-    assert [worker.limit for worker in (parents, *workers)] == [None, 1, 1]
+    assert [worker.command[-2:] == ["--limit", "1"] for worker in (parents, *workers)] == [
+        False, True, True
+    ]  # fmt: skip
     assert [worker.pool for worker in (parents, *workers)] == ["cpu", "gpu", "gpu"]
 
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from infra.errors import LeaseHeldError, LeaseLostError, StoreError
 from infra.store import FolderStore, Store
-from infra.store.lease import Holding, Lease
+from infra.store.lease import RENEWALS, Holding, Lease
 from infra.store.leases import Leases, Sighting
 from infra.store.registers import FolderRegisters, Registers
 
@@ -287,8 +287,8 @@ def _only(registers: Registers) -> str:
     return path.stem
 
 
-def test_silence_counts_only_while_somebody_looks(tmp_path: Path) -> None:
-    """If the store was away the holder could not write; it gets its term when it is back."""
+def test_silence_hardly_counts_while_nobody_looks(tmp_path: Path) -> None:
+    """If the store was away the holder could not write; it has time to when it is back."""
     clock = Clock(0.0)
     leases = Leases(FolderRegisters(tmp_path), TERM, clock)
     leases.attempt(NAME, None)
@@ -299,7 +299,24 @@ def test_silence_counts_only_while_somebody_looks(tmp_path: Path) -> None:
     back = leases.attempt(NAME, seen)
 
     assert isinstance(back, Sighting)
-    assert back.since == clock.now
+    assert back.silent == TERM / RENEWALS
+
+
+def test_a_holder_that_is_gone_is_given_up_however_slow_the_looks_are(tmp_path: Path) -> None:
+    """A store may take longer for an answer than a holder between two renewals."""
+    clock = Clock(0.0)
+    leases = Leases(FolderRegisters(tmp_path), TERM, clock)
+    leases.attempt(NAME, None)
+    got = leases.attempt(NAME, None)
+    looks = 0
+    while isinstance(got, Sighting):
+        looks += 1
+        assert looks <= RENEWALS
+        clock.now += TERM / 2
+        got = leases.attempt(NAME, got)
+
+    assert got.epoch == 2
+    assert clock.now >= TERM
 
 
 def test_what_is_made_once_is_found_by_the_others(leases: Leases) -> None:
