@@ -44,6 +44,10 @@ class Batch(NamedTuple):
         total = error_BTH.square().sum(-1).double().sum(-1).sum()
         return total, int(self.valid_BT.sum()) * out_BTH.shape[-1]
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return all that it is made of."""
+        return (self.hidden_BTH, *self.side.values(), self.valid_BT)
+
 
 class Chain:
     """The hidden states of all samples at one place of the model, overwritten block by block.
@@ -83,14 +87,18 @@ class Chain:
     def batch(self, samples: Sequence[int], device: torch.device, dtype: torch.dtype) -> Batch:
         """Gather samples into one padded batch on ``device`` in ``dtype``."""
         hidden = [self.get(sample) for sample in samples]
-        names = self.sides[samples[0]].keys()
+        valid = [torch.ones(states.shape[0], dtype=torch.bool) for states in hidden]
+        sides = {
+            name: [self.sides[sample][name] for sample in samples]
+            for name in self.sides[samples[0]]
+        }
         return Batch(
-            _pad(hidden).to(device, dtype),
+            _padded(hidden, device).to(device, dtype, non_blocking=True),
             {
-                name: _pad([self.sides[sample][name] for sample in samples]).to(device, dtype)
-                for name in names
+                name: _padded(rows, device).to(device, dtype, non_blocking=True)
+                for name, rows in sides.items()
             },
-            _pad([torch.ones(states.shape[0], dtype=torch.bool) for states in hidden]).to(device),
+            _padded(valid, device).to(device, non_blocking=True),
         )
 
     def batches(self, size: int) -> list[list[int]]:
@@ -154,8 +162,14 @@ def duplicate(chain: Chain, *, name: str, budget: Budget) -> Chain:
     return Chain(chain.lengths, states.copy_(chain.states), chain.sides)
 
 
-def _pad(rows: Sequence[Tensor]) -> Tensor:
-    """Stack tensors ``[T, …]`` of any length into ``[B, longest, …]``, zeros on the right."""
-    if len({row.shape[0] for row in rows}) == 1:
-        return torch.stack(list(rows))
-    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+def _padded(rows: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Stack tensors ``[T, …]`` of any length into ``[B, longest, …]``, zeros on the right.
+
+    On its way to a GPU it is in memory that this copies from by itself.
+    """
+    shape = (len(rows), max(len(row) for row in rows), *rows[0].shape[1:])
+    stacked = torch.empty(shape, dtype=rows[0].dtype, pin_memory=device.type == "cuda")
+    for row, room in zip(rows, stacked, strict=True):
+        room[: len(row)] = row
+        room[len(row) :] = 0
+    return stacked

@@ -10,6 +10,7 @@ from torch import Tensor
 from quantcore import signround
 from quantcore.activations import Batch, Chain
 from quantcore.grid import IntGrid, QuantizedWeight, dequantize
+from quantcore.loading import loaded
 
 
 class BlockForward(Protocol):
@@ -91,8 +92,9 @@ def advance(block: Block, chain: Chain, weights: Mapping[str, QuantizedWeight], 
         name: dequantize(weight.to(block.device), block.dtype) for name, weight in weights.items()
     }
     with torch.no_grad():
-        for samples in chain.batches(size):
-            batch = chain.batch(samples, block.device, block.dtype)
+        groups = chain.batches(size)
+        pairs = zip(groups, loaded((chain,), groups, block.device, block.dtype), strict=True)
+        for samples, (batch,) in pairs:
             out_BTH = block.forward(exchanged, batch)
             for row, sample in enumerate(samples):
                 chain.put(sample, out_BTH[row, : chain.lengths[sample]])

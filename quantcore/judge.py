@@ -11,6 +11,7 @@ from torch import Tensor
 from quantcore.activations import Batch, Chain
 from quantcore.block import Block
 from quantcore.grid import QuantizedWeight, dequantize
+from quantcore.loading import loaded
 
 
 class Candidate(NamedTuple):
@@ -46,12 +47,10 @@ class Judge:
         return _mean([batch.squared_error(0 * target, target) for batch, target in self._pairs()])
 
     def _pairs(self) -> Iterator[tuple[Batch, Tensor]]:
-        for first in range(0, len(self.held), self.size):
-            samples = self.held[first : first + self.size]
-            yield (
-                self.inputs.batch(samples, self.block.device, self.block.dtype),
-                self.targets.batch(samples, self.block.device, self.block.dtype).hidden_BTH,
-            )
+        firsts = range(0, len(self.held), self.size)
+        groups = [self.held[first : first + self.size] for first in firsts]
+        pairs = loaded((self.inputs, self.targets), groups, self.block.device, self.block.dtype)
+        return ((batch, target.hidden_BTH) for batch, target in pairs)
 
 
 def better(best: Candidate, candidate: Candidate) -> Candidate:

@@ -26,6 +26,7 @@ from quantcore.block import Block, Losses, QuantizedBlock, nearest_weights, to_c
 from quantcore.errors import EmptyCalibrationError, NonFiniteBlockError
 from quantcore.grid import IntGrid, QuantizedWeight
 from quantcore.judge import Candidate, Judge, better
+from quantcore.loading import loaded
 from quantcore.signround import GroupedWeight, Rounding, SignRound
 
 Progress = Callable[[int, float], None]
@@ -132,20 +133,25 @@ def _descend(
     block, grid = start.block, start.grid
     weights, roundings = start.weights()
     due = how.check_points()
-    for iteration in range(how.iters):
-        picks = seeds.minibatch(
-            iteration, count=len(training), size=how.batch_size, key=(how.seed, block.index)
-        )
-        samples = [training[pick] for pick in picks]
-        batch = inputs.batch(samples, block.device, block.dtype)
-        target = targets.batch(samples, block.device, block.dtype).hidden_BTH
-        loss = _learn_step(block, weights, roundings, grid, (batch, target))
+    groups = _minibatches(training, how, block.index)
+    pairs = loaded((inputs, targets), groups, block.device, block.dtype)
+    for iteration, (batch, target) in enumerate(pairs):
+        loss = _learn_step(block, weights, roundings, grid, (batch, target.hidden_BTH))
         if not math.isfinite(loss):
             yield iteration + 1, loss, None
             return
         signround.sign_step(roundings, how.rate(iteration, grid.bits))
         taken = _snapshot(weights, roundings, grid) if iteration + 1 in due else None
         yield iteration + 1, loss, taken
+
+
+def _minibatches(training: Sequence[int], how: SignRound, index: int) -> Iterator[list[int]]:
+    """Yield the samples of each step."""
+    for iteration in range(how.iters):
+        picks = seeds.minibatch(
+            iteration, count=len(training), size=how.batch_size, key=(how.seed, index)
+        )
+        yield [training[pick] for pick in picks]
 
 
 def _learn_step(
