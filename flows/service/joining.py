@@ -19,7 +19,15 @@ from flows.errors import DeviceError, ServerError
 from flows.service.access import CLIENT_AUTH
 from flows.service.devices import Device, devices_of
 from flows.service.settings import ServiceSettings
-from flows.service.workers import PARENTS, THREADS, WORKERS, Client, Worker, own_environment
+from flows.service.workers import (
+    PARENTS,
+    THREADS,
+    WORKERS,
+    Client,
+    Worker,
+    own_environment,
+    share_of,
+)
 from infra.files import make_folder
 
 
@@ -57,7 +65,7 @@ def worker_on(host: str, device: Device | None, gpus: tuple[str, ...], cores: in
     """
     if device is None:
         return Worker(f"{host}-parents", PARENTS, None)
-    threads = max(1, cores // len(gpus)) if device.visible else None
+    threads = share_of(cores, len(gpus), device) if device.visible else None
     return Worker(f"{host}-{device.name}", WORKERS, device, threads)
 
 

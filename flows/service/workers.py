@@ -22,6 +22,9 @@ from infra.files import canonical_json, make_folder
 PARENTS, WORKERS = "cpu", "gpu"
 THREADS = "OMP_NUM_THREADS"
 QUERY_SECONDS = 2  # between two questions for work: cheap on loopback, and runs start at once
+GPU_THREADS = (
+    8  # at most: they gather batches, and whoever takes all cores waits for other processes
+)
 STOP_SECONDS = 20.0  # for a worker's runs to put down the block in hand
 RETRIES = 8  # of a request, each after twice as long: a server may be away for minutes
 
@@ -63,16 +66,23 @@ class Client(NamedTuple):
 
 
 def workers_on(devices: tuple[Device, ...], cores: int) -> tuple[Worker, ...]:
-    """Return all workers of a service on a machine with so many cores.
+    """Return all workers of a service on a machine with so many cores."""
+    workers = (
+        Worker(f"worker-{device.name}", WORKERS, device, share_of(cores, len(devices), device))
+        for device in devices
+    )
+    return (Worker("worker-parents", PARENTS, None), *workers)
+
+
+def share_of(cores: int, workers: int, device: Device) -> int:
+    """Return the threads of one of so many workers of a machine.
 
     Workers share the cores evenly: where each takes all of them, as torch does by itself, they wait
-    for one another, and two took ten times as long for a block as one.
+    for one another, and two took ten times as long for a block as one.  Where a GPU computes, the
+    cores have little to do, and some are left to the server.
     """
-    threads = max(1, cores // max(1, len(devices)))
-    return (
-        Worker("worker-parents", PARENTS, None),
-        *(Worker(f"worker-{device.name}", WORKERS, device, threads) for device in devices),
-    )
+    share = max(1, cores // max(1, workers))
+    return min(share, GPU_THREADS) if device.visible else share
 
 
 def kept_worker(worker: Worker, workspace: Path, client: Client) -> Kept[ProcessRecord]:

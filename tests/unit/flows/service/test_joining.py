@@ -6,7 +6,7 @@ from flows.cli.upflags import Pool
 from flows.errors import DeviceError
 from flows.service.devices import VISIBLE, Device, gpu_names
 from flows.service.joining import device_of, worker_on
-from flows.service.workers import PARENTS, THREADS, WORKERS, Client, own_environment
+from flows.service.workers import GPU_THREADS, PARENTS, THREADS, WORKERS, Client, own_environment
 
 GPUS = ("0", "1", "2", "3")
 CLIENT = Client("http://127.0.0.1:4200/api", {})
@@ -17,11 +17,13 @@ def test_it_works_on_one_gpu_with_its_share_of_the_cores(
 ) -> None:
     """Else the workers of a machine would wait for one another."""
     worker = worker_on("tycho", device_of("2", GPUS), GPUS, cores=16)
+    alone = worker_on("tycho", device_of("auto", GPUS[:1]), GPUS[:1], cores=64)
     told = own_environment(worker, tmp_path_factory.mktemp("workspace"), CLIENT)
 
     assert (worker.name, worker.pool) == ("tycho-gpu-2", WORKERS)
     assert (told[VISIBLE], told[THREADS]) == ("2", "4")
     assert worker.command[-2:] == ["--limit", "1"]
+    assert alone.threads == GPU_THREADS
 
 
 def test_without_a_gpu_it_works_on_the_cpu() -> None:
