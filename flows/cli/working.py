@@ -7,7 +7,7 @@ from typing import NamedTuple, NoReturn
 
 from flows.cli.upflags import Pool
 from flows.service.devices import gpus_here
-from flows.service.joining import become, client_of, device_of, worker_on
+from flows.service.joining import become, client_of, device_of, named, worker_on
 
 
 class Asked(NamedTuple):
@@ -24,6 +24,7 @@ def run(workspace: Path, asked: Asked) -> NoReturn:
 
     Raises:
         DeviceError: The device is not there.
+        RecipeError: The name is none.
         ServerError: There is no service, or it refuses us.
         StorageError: The workspace cannot be written.
     """
@@ -32,5 +33,5 @@ def run(workspace: Path, asked: Asked) -> NoReturn:
     device = device_of(asked.device, gpus) if asked.pool is Pool.GPU else None
     worker = worker_on(platform.node(), device, gpus, os.cpu_count() or 1)
     if asked.name is not None:
-        worker = worker._replace(name=asked.name)
+        worker = named(worker, asked.name)
     become(worker, client_of(at, worker.pool), at, run_once=asked.run_once)

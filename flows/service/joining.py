@@ -15,7 +15,7 @@ from prefect.settings import get_current_settings, temporary_settings
 from pydantic import ValidationError
 
 from flows import server
-from flows.errors import DeviceError, ServerError
+from flows.errors import DeviceError, RecipeError, ServerError
 from flows.service.access import CLIENT_AUTH
 from flows.service.devices import Device, devices_of
 from flows.service.settings import ServiceSettings
@@ -67,6 +67,17 @@ def worker_on(host: str, device: Device | None, gpus: tuple[str, ...], cores: in
         return Worker(f"{host}-parents", PARENTS, None)
     threads = share_of(cores, len(gpus), device) if device.visible else None
     return Worker(f"{host}-{device.name}", WORKERS, device, threads)
+
+
+def named(worker: Worker, name: str) -> Worker:
+    """Return a worker that the pages call ``name``.
+
+    Raises:
+        RecipeError: Prefect knows no such names.
+    """
+    if not name or set(name) & set("/%"):
+        raise RecipeError(f"--name {name!r}: may not be empty, nor contain / or %.")
+    return worker._replace(name=name)
 
 
 def client_of(workspace: Path, pool: str) -> Client:

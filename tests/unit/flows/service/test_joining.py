@@ -3,9 +3,9 @@
 import pytest
 
 from flows.cli.upflags import Pool
-from flows.errors import DeviceError
+from flows.errors import DeviceError, RecipeError
 from flows.service.devices import VISIBLE, Device, gpu_names
-from flows.service.joining import device_of, worker_on
+from flows.service.joining import device_of, named, worker_on
 from flows.service.workers import GPU_THREADS, PARENTS, THREADS, WORKERS, Client, own_environment
 
 GPUS = ("0", "1", "2", "3")
@@ -40,6 +40,16 @@ def test_a_worker_of_parents_sees_no_gpu(tmp_path_factory: pytest.TempPathFactor
 
     assert (worker.name, worker.pool, told[VISIBLE]) == ("tycho-parents", PARENTS, "")
     assert "--limit" not in worker.command
+
+
+@pytest.mark.parametrize("name", ["", "rack/7", "100%"])
+def test_a_name_that_prefect_cannot_have_is_refused(name: str) -> None:
+    """At the door, and not by the process that the command becomes."""
+    worker = worker_on("tycho", None, (), cores=2)
+
+    assert named(worker, "rack-7").name == "rack-7"
+    with pytest.raises(RecipeError, match="--name"):
+        named(worker, name)
 
 
 @pytest.mark.parametrize("asked", ["auto", "0,1"])
