@@ -64,6 +64,7 @@ class Kept(NamedTuple, Generic[Record]):
     start: Callable[[Path, Record | None], Record]  # in a workspace; what was there before
     answers: Callable[[Record], bool]
     fits: Callable[[Record], bool] = as_wanted  # whether it was started as it is wanted now
+    stop_seconds: float = 15.0  # that it has to end
 
     def ensure(self, workspace: Path) -> tuple[Record, str]:
         """Return a workspace's process, started if none is alive, and "started" or "re-used".
@@ -126,7 +127,7 @@ class Kept(NamedTuple, Generic[Record]):
     def _clear(self, workspace: Path, record: Record | None) -> None:
         """End a process, and all that it has started."""
         if record and record.is_running:
-            processes.stop(record.pid)
+            processes.stop(record.pid, patience_seconds=self.stop_seconds)
         processes.stop_all(processes.marked(workspace, {self.name}))
 
     def _path(self, workspace: Path) -> Path:

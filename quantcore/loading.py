@@ -4,6 +4,7 @@ Chains live in the memory of the machine.  At the reference size a step needs 23
 and to gather and copy that takes as long as the GPU takes for the step.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
@@ -49,13 +50,20 @@ def one_ahead(make: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
             yield coming.result()
 
 
+@functools.cache
+def _side_of(device: torch.device) -> torch.cuda.Stream:
+    """Return the stream that copies to a device: one for all, as torch keeps memory for each."""
+    stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return stream
+
+
 def _beside(
     gathered: Callable[[Sequence[int]], tuple[Batch, ...]],
     groups: Iterable[Sequence[int]],
     device: torch.device,
 ) -> Iterator[tuple[Batch, ...]]:
     """Copy on a stream of its own, which does not wait for the steps under way."""
-    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    side = _side_of(device)
 
     def copied(samples: Sequence[int]) -> tuple[tuple[Batch, ...], torch.cuda.Event]:
         with torch.cuda.stream(side):

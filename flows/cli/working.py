@@ -1,12 +1,11 @@
 """`roundhouse worker`: what the command does."""
 
-import os
 import platform
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from flows.cli.upflags import Pool
-from flows.service.devices import gpus_here
+from flows.service.devices import cores_here, gpus_here
 from flows.service.joining import become, client_of, device_of, named, worker_on
 
 
@@ -31,7 +30,7 @@ def run(workspace: Path, asked: Asked) -> NoReturn:
     at = workspace.absolute()
     gpus = gpus_here()
     device = device_of(asked.device, gpus) if asked.pool is Pool.GPU else None
-    worker = worker_on(platform.node(), device, gpus, os.cpu_count() or 1)
+    worker = worker_on(platform.node(), device, gpus, cores_here())
     if asked.name is not None:
         worker = named(worker, asked.name)
     become(worker, client_of(at, worker.pool), at, run_once=asked.run_once)

@@ -1,6 +1,7 @@
 """Which devices of this machine get a worker, and what each worker sees of them."""
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -48,6 +49,11 @@ def devices_of(settings: ServiceSettings, gpus: tuple[str, ...]) -> tuple[Device
 def gpus_here(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the GPUs that torch can use here, as CUDA_VISIBLE_DEVICES names each."""
     return gpu_names(torch.cuda.device_count(), environment.get(VISIBLE, ""))
+
+
+def cores_here() -> int:
+    """Return how many cores this process may use; a scheduler or a container may leave it few."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def gpu_names(count: int, visible: str) -> tuple[str, ...]:

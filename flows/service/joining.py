@@ -137,8 +137,12 @@ def become(worker: Worker, client: Client, workspace: Path, *, run_once: bool) -
 def _environment(
     worker: Worker, client: Client, workspace: Path, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the environment of a worker; a number of threads that is given is left alone."""
+    """Return the environment of a worker: with all that Prefect is told here by its profile.
+
+    A number of threads that is given is left alone.
+    """
+    told = get_current_settings().to_environment_variables(exclude_unset=True, include_secrets=True)
     own = own_environment(worker, workspace, client)
     if THREADS in given:
         own[THREADS] = given[THREADS]
-    return {**given, **own}
+    return {**given, **told, **own}

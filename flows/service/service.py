@@ -5,7 +5,6 @@ something else is started anew.  So giving the command again is also how a servi
 """
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from flows.service.access import auth_file, ensure_access
 from flows.service.automations import ensure_automations
 from flows.service.backing import DATABASE, REDIS, Backing, backing_of
 from flows.service.deploying import register
-from flows.service.devices import Device, devices_of, gpus_here
+from flows.service.devices import Device, cores_here, devices_of, gpus_here
 from flows.service.lost import report_lost, runs_of
 from flows.service.members import (
     API,
@@ -169,7 +168,7 @@ def _members(plan: Plan, record: ServerRecord, say: Say) -> Iterator[Member]:
     if plan.settings.api_processes > 1:
         yield _ensure(kept_services(workspace, plan.backing), workspace)
     clients = [Client(url, access) for url in apis]
-    turns = zip(workers_on(plan.devices, os.cpu_count() or 1), itertools.cycle(clients))
+    turns = zip(workers_on(plan.devices, cores_here()), itertools.cycle(clients))
     for worker, client in turns:
         say(f"Seeing to {worker.name} ...")
         yield _ensure(kept_worker(worker, workspace, client), workspace)
@@ -199,8 +198,8 @@ def _stop_others(workspace: Path, wanted: set[str] | frozenset[str]) -> tuple[st
     workers = [name for name in others if name != SERVICES and not name.startswith(API)]
     runs = runs_of(at, workers)
     processes.stop_all(_without_run(processes.marked(at, workers)), patience_seconds=STOP_SECONDS)
-    processes.stop_all(processes.marked(at, workers))  # runs whose worker had died
     late = runs_of(at, workers)  # of a worker that began them while it was stopped
+    processes.stop_all(processes.marked(at, workers))  # runs whose worker had died
     stopped = tuple(name for name in others if _forget(at, name))
     report_lost({*runs, *late}, workspace)
     return stopped

@@ -15,17 +15,15 @@ from flows import embedded, processes
 from flows.errors import ServerError
 from flows.kept import Kept, ProcessRecord
 from flows.service.devices import VISIBLE, Device
-from flows.service.heartbeats import HEARTBEAT_SECONDS
+from flows.service.heartbeats import HEARTBEAT_SECONDS, LEAVING_SECONDS
 from infra.environment import WORKSPACE
 from infra.files import canonical_json, make_folder
 
 PARENTS, WORKERS = "cpu", "gpu"
 THREADS = "OMP_NUM_THREADS"
 QUERY_SECONDS = 2  # between two questions for work: cheap on loopback, and runs start at once
-GPU_THREADS = (
-    8  # at most: they gather batches, and whoever takes all cores waits for other processes
-)
-STOP_SECONDS = 20.0  # for a worker's runs to put down the block in hand
+GPU_THREADS = 8  # at most: they gather batches, and all cores would have to wait for the server's
+STOP_SECONDS = LEAVING_SECONDS + 5.0  # for a worker, which first lets its runs end
 RETRIES = 8  # of a request, each after twice as long: a server may be away for minutes
 
 
@@ -105,8 +103,9 @@ def kept_worker(worker: Worker, workspace: Path, client: Client) -> Kept[Process
         return ProcessRecord(pid=pid, identity=identity, wanted=digest)
 
     return Kept(
-        worker.name, ProcessRecord, start, lambda _: True, lambda record: record.wanted == digest
-    )
+        worker.name, ProcessRecord, start, lambda _: True, lambda record: record.wanted == digest,
+        STOP_SECONDS,
+    )  # fmt: skip
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:

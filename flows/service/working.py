@@ -9,29 +9,33 @@ second SIGINT, as of a person who has no more patience, ends all of it at once.
 import argparse
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import Sequence
 
 from flows.service.graceful import GracefulWorker
+from flows.service.heartbeats import LEAVING_SECONDS
 
-PATIENCE_SECONDS = 45.0  # less than what systemd and Docker are told to wait: 60
+GRACE_SECONDS = 2.0  # after Ctrl-C, which the terminal sends to the runs, too
 
 
 async def work(worker: GracefulWorker, *, run_once: bool) -> None:
     """Carry out runs until a signal comes, or those that are due now."""
-    leave = asyncio.Event()
     loop = asyncio.get_running_loop()
+    asked: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, leave.set)
-    asked = asyncio.create_task(leave.wait())
-    working = asyncio.create_task(worker.start(run_once=run_once))
-    await asyncio.wait((asked, working), return_when=asyncio.FIRST_COMPLETED)
+        loop.add_signal_handler(number, asked.put_nowait, number)
+    signalled = asyncio.create_task(asked.get())
+    told = functools.partial(print, flush=True)
+    working = asyncio.create_task(worker.start(run_once=run_once, printer=told))
+    await asyncio.wait((signalled, working), return_when=asyncio.FIRST_COMPLETED)
     if not working.done():
         loop.remove_signal_handler(signal.SIGINT)
-        await worker.leave(PATIENCE_SECONDS)
+        grace = GRACE_SECONDS if signalled.result() == signal.SIGINT else 0.0
+        await worker.leave(LEAVING_SECONDS, grace_seconds=grace)
         working.cancel()
-    asked.cancel()
+    signalled.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await working
 

@@ -58,8 +58,7 @@ def finished(ui: Ui, run: str, seen: dict[str, list[str]]) -> str:
     ui.page.click("button", "Resume")
     ui.page.click(".p-modal [role=switch]")
     for place, words in enumerate(("Ada", "a test of the pages; nothing to be believed")):
-        ui.page.evaluate(f"document.querySelectorAll('.p-modal textarea')[{place}].id = 'w{place}'")
-        ui.page.type(f"#w{place}", words)
+        ui.fill(f"document.querySelectorAll('.p-modal textarea')[{place}]", words)
     ui.photograph("approval")
     ui.page.click(".p-modal button", "Submit")
     ui.page.wait("!document.querySelector('.p-modal')", what="the answer to be sent")
@@ -88,18 +87,18 @@ def test_what_cannot_be_a_revision_is_refused_in_the_form(ui: Ui) -> None:
     """Before a run exists, and in the words of the field that is wrong."""
     ui.open_form("quantize", "on-demand")
     ui.page.wait_for_text("Which model is quantized.")
-    field = "[...document.querySelectorAll('.schema-form-property')].filter(each => "
-    field += "each.innerText.startsWith('Revision (Optional)'))[0]"
+    part = "[...document.querySelectorAll('.schema-form-property')].filter(each => "
+    part += "each.innerText.startsWith('Revision (Optional)'))[0]"
     ui.page.evaluate(
-        f"[...{field}.querySelectorAll('label, button')]"
+        f"[...{part}.querySelectorAll('label, button')]"
         ".find(each => each.innerText.trim() === 'str').click()"
     )
-    ui.page.wait(f"!!{field}.querySelector('textarea, input[type=text]')")
-    ui.page.evaluate(f"{field}.querySelector('textarea, input[type=text]').id = 'revision'")
-    ui.page.type("#revision", "v1..v2")
+    ui.fill(f"{part}.querySelector('textarea, input[type=text]')", "v1..v2")
     ui.page.click("button", "Submit")
 
-    ui.page.wait_for_text("'v1..v2' does not match")
+    refused = r"/'v1\.\.v2' (is not valid|does not match)/.test(document.body.innerText)"
+    ui.page.wait(refused, what="what is wrong with the revision")
+    assert ui.page.evaluate("location.pathname").endswith("/run")  # of the form: it was not sent
 
 
 def test_the_unchanged_form_asks_for_the_very_recipe(

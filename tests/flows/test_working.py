@@ -1,9 +1,10 @@
 """A worker that is told to end lets its runs end first, and takes no more."""
 
+import asyncio
 import hashlib
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
@@ -11,13 +12,16 @@ from uuid import UUID
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.deployments import run_deployment
+from prefect.workers.process import ProcessWorker
 
+from flows.service.graceful import GracefulWorker
 from tests.support.service import state_of, wait_until
 from tests.support.sleeping import SLEEP, sleep
 from tests.support.workers import deploy, started_worker
 
 SOON = 30.0  # a run that is found by its silence would take a minute and a half
 AGES = 600.0
+POOL = "working-in-this-process"
 
 
 class World(NamedTuple):
@@ -73,6 +77,28 @@ def test_what_waits_is_left_to_another_worker(world: World) -> None:
     assert world.worker.wait(SOON) == 0
 
     assert state_of(world.client, waiting).is_scheduled()
+
+
+def test_what_was_being_taken_is_handed_back(prefect_api_url: str) -> None:
+    """A look for work that was under way finds something: the run is as due as it was before."""
+    deploy(prefect_api_url, POOL, sleep)
+    worker = GracefulWorker(POOL, name="tycho-gpu-0", limit=1)
+
+    async def left(due: Callable[[], bool]) -> None:
+        async with worker:
+            await worker.sync_with_backend()
+            await worker.leave(patience_seconds=0.0)
+            assert await ProcessWorker.get_and_submit_flow_runs(worker)
+            while not due():  # noqa: ASYNC110 -- the server knows, and does not tell
+                await asyncio.sleep(0.2)
+
+    with get_client(sync_client=True) as client:
+        run = run_deployment(f"{SLEEP}/{POOL}", parameters={"seconds": AGES}, timeout=0).id  # type: ignore[union-attr]
+        asyncio.run(
+            asyncio.wait_for(left(lambda: "handed it back" in str(state_of(client, run))), SOON)
+        )
+
+        assert state_of(client, run).is_scheduled()
 
 
 def test_a_worker_without_work_ends_at_once(world: World) -> None:

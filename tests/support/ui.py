@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,23 @@ class Ui:
         self.page.click("button", "Run")
         self.page.click("a", "Custom run")
         self.page.wait_for_text("Run Name")
+
+    def fill(self, field: str, words: str) -> None:
+        """Type into a field until it keeps the words: a form that is still drawn may drop them.
+
+        Args:
+            field: Expression that finds it on the page.
+            words: What is to stand in it.
+        """
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.page.evaluate(f"{field}?.value") != words:
+            if time.monotonic() > deadline:
+                raise PageError(f"{field} does not keep {words!r}.")
+            self.page.wait(f"!!{field}", what=field)
+            self.page.evaluate(f"{field}.id = 'filled'")
+            self.page.type("#filled", words)
+            self.page.evaluate(f"{field}?.removeAttribute('id')")
+            self.settle()
 
     def submit(self) -> str:
         """Send the form, and return the id of the run, which its deployment's page shows first."""

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from flows.service.backing import Backing
+from flows.service.heartbeats import LEAVING_SECONDS
 from flows.service.rendering import PACKAGED
 from flows.service.workers import CLIENT_ENVIRONMENT
-from flows.service.working import PATIENCE_SECONDS
 
 DEPLOY = PACKAGED.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
@@ -69,6 +69,7 @@ def test_a_unit_starts_a_command_again_and_keeps_to_itself(unit: Path) -> None:
     assert service["Restart"] == "always"
     assert service["NoNewPrivileges"] == "yes"
     assert "EnvironmentFile" in service
+    assert "PREFECT_HOME=/var/lib/roundhouse/" in service["Environment"]
     assert not re.search("TOKEN=|AUTH_STRING=|SECRET", "".join(service.values()))
 
 
@@ -80,7 +81,7 @@ def test_a_workers_unit_works_on_the_gpu_of_its_number_and_is_told_alone_to_end(
     assert "roundhouse worker --device %i " in text
     assert "\nKillMode=mixed\n" in text
     assert patience is not None
-    assert int(patience[1]) > PATIENCE_SECONDS
+    assert int(patience[1]) > LEAVING_SECONDS
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
