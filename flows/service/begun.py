@@ -1,8 +1,8 @@
 """A run that begins: heard of at once, and handed over to Prefect's engine when all is imported.
 
-What a flow needs takes seconds to import, or most of a minute where many begin
-at once, and Prefect sends a run's first heartbeat only afterwards.  Here it is the first thing that
-happens: whether a run that was taken has begun is known as soon as whether it still lives.
+What a flow needs takes seconds to import, or most of a minute where many begin at once, and Prefect
+sends a run's first heartbeat only afterwards.  Here it is the first thing that happens: whether a
+run that was taken has begun is known as soon as whether it still lives.
 """
 
 import contextlib

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Cancelling
 
 from flows import server
@@ -162,6 +163,20 @@ def test_a_run_that_was_being_cancelled_ends_with_its_worker(
         assert service.run("up").code == 0
 
         assert state_of(client, run).is_final()
+
+
+def test_what_cannot_be_a_revision_is_refused_before_a_run_exists(service: RunningService) -> None:
+    """Whoever asks, and however: the server names the field and what it may be."""
+    with service.client() as client:
+        deployment = client.read_deployment_by_name("quantize/on-demand")
+        recipe = deployment.parameters["recipe"]
+        bad = recipe | {"model": recipe["model"] | {"revision": "v1..v2"}}
+        with pytest.raises(PrefectHTTPStatusError) as refused:
+            client.create_flow_run_from_deployment(deployment.id, parameters={"recipe": bad})
+
+    told = refused.value.response.json()["detail"]
+    assert "'recipe.model.revision'" in told
+    assert "'v1..v2' does not match" in told
 
 
 def test_down_leaves_nothing_running_and_all_data(service: RunningService) -> None:
